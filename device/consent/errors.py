@@ -1,0 +1,22 @@
+"""What a request, an owner's step or a caller did wrong, in one line for a person."""
+
+
+class ConsentError(Exception):
+    """Something may not happen; nothing was changed."""
+
+
+class RefusedError(ConsentError):
+    """An announced request does not count. `rule` is a stable code for the ledger and for tests."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{message} [{rule}]")
+        self.rule = rule
+        self.message = message
+
+
+class TransitionError(ConsentError):
+    """A request can't take this step from the state it is in."""
+
+
+class ApprovalError(ConsentError):
+    """An approval does not hold: not the owner's, or not for what is at hand."""

@@ -1,0 +1,192 @@
+"""The life of a request on a device: one table, and the store that keeps where each request stands.
+
+A pair of state and step that the table lacks raises and changes nothing. The store changes a state only inside a
+transaction of the caller, so that a decision's ledger entry and its effect are kept together or not at all.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from device.vault.state import Row, Schema, State, Transaction
+
+from .errors import ConsentError, TransitionError
+
+
+class RequestState(StrEnum):
+    """Where a request stands on this device."""
+
+    ANNOUNCED = "announced"
+    VERIFIED = "verified"
+    MATCHED = "matched"
+    OFFERED = "offered"
+    APPROVED = "approved"
+    RELEASED = "released"
+    RECEIVED = "received"
+    REFUSED = "refused"
+    UNMATCHED = "unmatched"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class Step(StrEnum):
+    """What can happen to a request."""
+
+    VERIFY = "verify"
+    REFUSE = "refuse"
+    MATCH = "match"
+    NO_MATCH = "no-match"
+    OFFER = "offer"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    RELEASE = "release"
+    RECEIVE = "receive"
+    EXPIRE = "expire"
+    WITHDRAW = "withdraw"
+
+
+_S, _E = RequestState, Step
+TABLE: Final[dict[tuple[RequestState, Step], RequestState]] = {
+    (_S.ANNOUNCED, _E.VERIFY): _S.VERIFIED,
+    (_S.ANNOUNCED, _E.REFUSE): _S.REFUSED,
+    (_S.VERIFIED, _E.MATCH): _S.MATCHED,
+    (_S.VERIFIED, _E.NO_MATCH): _S.UNMATCHED,
+    (_S.MATCHED, _E.OFFER): _S.OFFERED,
+    (_S.OFFERED, _E.APPROVE): _S.APPROVED,
+    (_S.OFFERED, _E.DECLINE): _S.DECLINED,
+    (_S.APPROVED, _E.RELEASE): _S.RELEASED,
+    (_S.RELEASED, _E.RECEIVE): _S.RECEIVED,
+    # Released means that bytes may be on their way: only a receipt, or the inbox's final no, ends that.
+    **{
+        (state, step): target
+        for state in (_S.VERIFIED, _S.MATCHED, _S.OFFERED, _S.APPROVED, _S.RELEASED)
+        for step, target in ((_E.EXPIRE, _S.EXPIRED), (_E.WITHDRAW, _S.WITHDRAWN))
+    },
+}
+WAITING = frozenset({_S.OFFERED})
+FINAL = frozenset(_S) - {state for state, _ in TABLE}
+
+SCHEMA = Schema(
+    "requests",
+    (
+        (
+            """CREATE TABLE requests (
+                leaf TEXT PRIMARY KEY, state TEXT NOT NULL, rule TEXT NOT NULL, message TEXT NOT NULL,
+                announcement BLOB NOT NULL, expires_us INTEGER NOT NULL, changed_us INTEGER NOT NULL,
+                approval BLOB, bundle TEXT, upload_seed BLOB, receipt BLOB) STRICT""",
+            "CREATE INDEX requests_by_state ON requests (state)",
+            """CREATE TABLE request_clips (
+                leaf TEXT NOT NULL REFERENCES requests (leaf) ON DELETE CASCADE, clip TEXT NOT NULL,
+                start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, PRIMARY KEY (leaf, clip)) STRICT""",
+        ),
+    ),
+)
+_COLUMNS = "leaf, state, rule, message, announcement, expires_us, changed_us, approval, bundle, upload_seed, receipt"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """One request as the device keeps it. `bundle` is a file name in the outgoing folder."""
+
+    leaf: str
+    state: RequestState
+    rule: str
+    message: str
+    announcement: bytes
+    expires_us: int
+    changed_us: int
+    approval: bytes | None
+    bundle: str | None
+    upload_seed: bytes | None
+    receipt: bytes | None
+
+
+def after(state: RequestState, step: Step) -> RequestState:
+    """Return the state that a step leads to; raises TransitionError if the table has no such pair."""
+    try:
+        return TABLE[state, step]
+    except KeyError:
+        raise TransitionError(f"a request that is {state} can't take the step '{step}'") from None
+
+
+class RequestStore:
+    """The requests table. Reads are free; every change takes the caller's transaction."""
+
+    def __init__(self, state: State) -> None:
+        state.migrate(SCHEMA)
+        self._state = state
+
+    def get(self, leaf: str) -> StoredRequest | None:
+        """Return one request."""
+        rows = self._state.query(f"SELECT {_COLUMNS} FROM requests WHERE leaf = ?", (leaf,))  # noqa: S608 - constant columns
+        return _stored(rows[0]) if rows else None
+
+    def every(self, *states: RequestState) -> list[StoredRequest]:
+        """Return all requests, or those in the given states, newest change first."""
+        marks = ",".join("?" * len(states))
+        where = f"WHERE state IN ({marks})" if states else ""
+        rows = self._state.query(
+            f"SELECT {_COLUMNS} FROM requests {where} ORDER BY changed_us DESC, leaf",  # noqa: S608 - only marks are put in
+            tuple(str(state) for state in states),
+        )
+        return [_stored(row) for row in rows]
+
+    def clips(self, leaf: str) -> list[tuple[str, int, int]]:
+        """Return the matching clips (id, start_us, end_us), oldest first."""
+        rows = self._state.query(
+            "SELECT clip, start_us, end_us FROM request_clips WHERE leaf = ? ORDER BY start_us, clip", (leaf,)
+        )
+        return [(str(clip), int(start), int(end)) for clip, start, end in rows]
+
+    def announce(self, tx: Transaction, leaf: str, announcement: bytes, *, expires_us: int, now_us: int) -> None:
+        """Keep a request that was not known; raises ConsentError if it is."""
+        try:
+            tx.execute(
+                "INSERT INTO requests (leaf, state, rule, message, announcement, expires_us, changed_us)"
+                " VALUES (?, ?, '', '', ?, ?, ?)",
+                (leaf, str(RequestState.ANNOUNCED), announcement, expires_us, now_us),
+            )
+        except sqlite3.IntegrityError as error:
+            raise ConsentError(f"request {leaf[:12]} is known already") from error
+
+    def renew(self, tx: Transaction, leaf: str, announcement: bytes) -> None:
+        """Keep a newer announcement (one with updates) of a known request."""
+        tx.execute("UPDATE requests SET announcement = ? WHERE leaf = ?", (announcement, leaf))
+
+    def step(
+        self, tx: Transaction, leaf: str, step: Step, *, now_us: int, rule: str = "", message: str = ""
+    ) -> RequestState:
+        """Take a step by the table; raises TransitionError, or ConsentError for an unknown request."""
+        rows = tx.query("SELECT state FROM requests WHERE leaf = ?", (leaf,))
+        if not rows:
+            raise ConsentError(f"no request {leaf[:12]} is known here")
+        target = after(RequestState(rows[0][0]), step)
+        tx.execute(
+            "UPDATE requests SET state = ?, rule = ?, message = ?, changed_us = ? WHERE leaf = ?",
+            (str(target), rule, message, now_us, leaf),
+        )
+        return target
+
+    def set_clips(self, tx: Transaction, leaf: str, clips: list[tuple[str, int, int]]) -> None:
+        """Keep which clips match."""
+        tx.execute("DELETE FROM request_clips WHERE leaf = ?", (leaf,))
+        for clip, start_us, end_us in clips:
+            tx.execute("INSERT INTO request_clips VALUES (?, ?, ?, ?)", (leaf, clip, start_us, end_us))
+
+    def set_approval(self, tx: Transaction, leaf: str, *, approval: bytes, bundle: str, upload_seed: bytes) -> None:
+        """Keep the owner's approval, the sealed bundle's file name and the one-time key of the upload."""
+        tx.execute(
+            "UPDATE requests SET approval = ?, bundle = ?, upload_seed = ? WHERE leaf = ?",
+            (approval, bundle, upload_seed, leaf),
+        )
+
+    def set_receipt(self, tx: Transaction, leaf: str, receipt: bytes) -> None:
+        """Keep the inbox's receipt; the one-time key has served and is forgotten."""
+        tx.execute("UPDATE requests SET receipt = ?, upload_seed = NULL WHERE leaf = ?", (receipt, leaf))
+
+
+def _stored(row: Row) -> StoredRequest:
+    leaf, state, *rest = row
+    return StoredRequest(leaf, RequestState(state), *rest)

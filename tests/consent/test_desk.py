@@ -1,0 +1,232 @@
+"""Decisions at the desk: what is kept before what, and what can't be approved."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.wire.geo import Point
+from broker.wire.records import Approval, FileDigest, Release, SharedClip
+from broker.wire.rules import DAY_US
+from device.consent.errors import ApprovalError, ConsentError, TransitionError
+from tests.consent.support import CLIP_START_US, OWNER, Home
+from tests.simulators import NOW_US, PLACE, RECIPIENT, NeighbourhoodSimulator, signing_key
+
+BUNDLE = b"a sealed bundle"
+SHA = hashlib.sha256(BUNDLE).hexdigest()
+SEED = bytes(32)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path, NeighbourhoodSimulator())
+    yield home
+    home.close()
+
+
+def clip(**changes: Any) -> SharedClip:
+    fields: dict[str, Any] = {
+        "file": "clip-1.mp4", "start": CLIP_START_US, "end": CLIP_START_US + 5_000_000, "first_seq": 0, "last_seq": 4,
+        "transformations": (),
+    }  # fmt: skip
+    return SharedClip(**{**fields, **changes})
+
+
+def approval(leaf: str, **changes: Any) -> Approval:
+    fields: dict[str, Any] = {
+        "request": leaf, "device": "front-door", "recipient": RECIPIENT, "clips": (clip(),),
+        "files": (FileDigest(name="clip-1.mp4", bytes=3, sha256="0" * 64),), "bundle_bytes": len(BUNDLE),
+        "bundle_sha256": SHA, "approved_at": NOW_US,
+    }  # fmt: skip
+    return Approval(**{**fields, **changes})
+
+
+def approve(home: Home, envelope: bytes, *, sha: str = SHA, size: int = len(BUNDLE)) -> None:
+    home.desk.approve(envelope, bundle="x.age", bundle_sha256=sha, bundle_bytes=size, upload_seed=SEED)
+
+
+def offered(home: Home) -> str:
+    home.shelf.film("c1")
+    leaf, payload = home.hood.announced()
+    home.desk.consider([(leaf, payload)])
+    assert home.states() == {leaf: "offered"}
+    return leaf
+
+
+def test_a_match_is_offered_and_its_clips_are_pinned(home: Home) -> None:
+    """A request that the device has something for waits for the owner, and the clips wait with it."""
+    leaf = offered(home)
+    assert home.shelf.pinned == {leaf: {"c1"}}
+    assert [name for name, _, _ in home.desk.offer(leaf[:8]).clips] == ["c1"]
+
+
+def test_no_clip_in_the_window_is_no_match(home: Home) -> None:
+    """Filmed at another time: nothing to offer."""
+    home.shelf.film("c1", start_us=NOW_US - 5 * DAY_US)
+    leaf, payload = home.hood.announced()
+    home.desk.consider([(leaf, payload)])
+    assert home.states() == {leaf: "unmatched"}
+
+
+def test_what_does_not_verify_leaves_no_row(home: Home) -> None:
+    """Whoever can publish can't fill the state with rubbish; it is counted."""
+    _, payload = home.hood.announced()
+    home.desk.consider([("0" * 64, payload), ("1" * 64, b"rubbish"), ("2" * 64, b"")])
+    assert home.states() == {}
+    assert home.desk.refused_unverified == 2
+
+
+def test_a_logged_request_that_breaks_a_rule_is_kept_with_its_rule(home: Home) -> None:
+    """The owner can see what was refused in their name, and why."""
+    leaf, payload = home.hood.announced(retention_days=400)
+    home.desk.consider([(leaf, payload)])
+    (stored,) = home.desk.requests()
+    assert (stored.state, stored.rule) == ("refused", "retention")
+
+
+def test_an_approval_is_in_the_ledger_before_anything_can_be_sent(home: Home) -> None:
+    """Approving writes the owner's signed words and makes the request one to send."""
+    leaf = offered(home)
+    envelope = approval(leaf).sign(OWNER)
+    approve(home, envelope)
+    (entry,) = home.ledger.entries()
+    assert (entry.kind, entry.body["approval"]) == ("approved", envelope.decode())
+    assert [stored.leaf for stored in home.desk.to_send()] == [leaf]
+    assert home.ledger.verify(home.shelf.key.public) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"device": "garage"}, "for device garage"),
+        ({"recipient": "age1" + "q" * 58}, "another recipient"),
+        ({"approved_at": NOW_US + DAY_US}, "future"),
+        ({"clips": (clip(end=CLIP_START_US + 61_000_000),)}, "longer than 60 s"),
+        ({"clips": (clip(start=NOW_US, end=NOW_US + 1_000_000),)}, "nothing of the window"),
+        ({"clips": (clip(file="clip-2.mp4"),)}, "each of its files"),
+    ],
+)
+def test_an_approval_of_something_else_is_refused(home: Home, changes: dict[str, Any], complaint: str) -> None:
+    """Another device, recipient, time or file than what is at hand: nothing is kept."""
+    leaf = offered(home)
+    with pytest.raises(ApprovalError, match=complaint):
+        approve(home, approval(leaf, **changes).sign(OWNER))
+    assert list(home.ledger.entries()) == []
+    assert home.states() == {leaf: "offered"}
+
+
+def test_only_the_owners_key_approves(home: Home) -> None:
+    """The device's own key, or any other, approves nothing."""
+    leaf = offered(home)
+    for key in (signing_key(99), home.shelf.key.signing):
+        with pytest.raises(ApprovalError, match="not the owner's"):
+            approve(home, approval(leaf).sign(key))
+
+
+def test_another_bundle_than_the_approved_one_is_refused(home: Home) -> None:
+    """What lies ready has to be what was approved."""
+    leaf = offered(home)
+    for sha, size in (("f" * 64, len(BUNDLE)), (SHA, 1)):
+        with pytest.raises(ConsentError, match="not the one"):
+            approve(home, approval(leaf).sign(OWNER), sha=sha, size=size)
+    assert home.states() == {leaf: "offered"}
+
+
+def test_a_request_is_approved_once(home: Home) -> None:
+    """A second approval, of the same or of another bundle, is refused: no bundle is sent in two versions."""
+    leaf = offered(home)
+    approve(home, approval(leaf).sign(OWNER))
+    with pytest.raises(TransitionError):
+        approve(home, approval(leaf, bundle_sha256="e" * 64).sign(OWNER), sha="e" * 64)
+    with pytest.raises(TransitionError):
+        home.desk.decline(leaf)
+
+
+def test_declining_is_kept_and_ends_it(home: Home) -> None:
+    """A no stands in the ledger, lets the clips go, and can't be turned into a yes."""
+    leaf = offered(home)
+    home.desk.decline(leaf)
+    assert [entry.kind for entry in home.ledger.entries()] == ["declined"]
+    assert home.shelf.pinned == {}
+    with pytest.raises(TransitionError):
+        approve(home, approval(leaf).sign(OWNER))
+
+
+def test_a_late_approval_is_refused(home: Home) -> None:
+    """Once a request has expired or was withdrawn, yes comes too late."""
+    leaf = offered(home)
+    home.now_us += 15 * DAY_US
+    with pytest.raises(ApprovalError, match="expired"):
+        approve(home, approval(leaf).sign(OWNER))
+    home.desk.expire()
+    assert home.states() == {leaf: "expired"}
+
+
+def test_a_withdrawal_closes_what_waits(home: Home) -> None:
+    """When the agency withdraws, the request is no longer offered; leaving the update out again changes nothing."""
+    home.shelf.film("c1")
+    index = home.hood.post(home.hood.request())
+    first = home.hood.announce(index)
+    home.desk.consider([(first.request.leaf, first.encode())])
+    withdrawal = home.hood.update(first.request.leaf, "withdrawn")
+    home.desk.consider([(first.request.leaf, home.hood.announce(index, [withdrawal]).encode())])
+    assert home.states() == {first.request.leaf: "withdrawn"}
+    home.desk.consider([(first.request.leaf, first.encode())])
+    assert home.states() == {first.request.leaf: "withdrawn"}
+    with pytest.raises(ConsentError):
+        approve(home, approval(first.request.leaf).sign(OWNER))
+
+
+def test_each_step_of_a_release_is_kept_over_a_restart(home: Home) -> None:
+    """Approved, released and received are where they were after the state was opened again."""
+    leaf = offered(home)
+    approve(home, approval(leaf).sign(OWNER))
+    home.close()
+    home.open()
+    home.desk.releasing(leaf)
+    home.close()
+    home.open()
+    assert [stored.leaf for stored in home.desk.to_send()] == [leaf]
+    home.desk.releasing(leaf)  # on its way already: nothing new to keep
+    home.desk.received(leaf, b"{}")
+    assert home.states() == {leaf: "received"}
+    assert [entry.kind for entry in home.ledger.entries()] == ["approved", "released", "received"]
+    (stored,) = home.desk.requests()
+    assert stored.upload_seed is None
+
+
+def test_a_release_says_only_what_was_filmed(home: Home) -> None:
+    """The device signs a release for its own segments at their own times, and for nothing else."""
+    leaf = offered(home)
+    release = Release(
+        request=leaf, device="front-door", device_key=home.shelf.key.public, camera="main", kind="doorbell",
+        recipient=RECIPIENT, clips=(clip(),), files=(FileDigest(name="clip-1.mp4", bytes=1, sha256="0" * 64),),
+        made_at=NOW_US,
+    )  # fmt: skip
+    home.desk.check_release(release)
+    wrong: list[dict[str, Any]] = [
+        {"clips": (clip(last_seq=9),)},
+        {"clips": (clip(end=CLIP_START_US + 9_000_000),)},
+        {"device": "garage"},
+        {"recipient": "age1" + "q" * 58},
+    ]
+    for changes in wrong:
+        with pytest.raises(ConsentError):
+            home.desk.check_release(release.model_copy(update=changes))
+    home.desk.decline(leaf)
+    with pytest.raises(ConsentError, match="declined"):
+        home.desk.check_release(release)
+
+
+def test_a_device_elsewhere_does_not_match(tmp_path: Path) -> None:
+    """Outside the circle, the request is known and unmatched, whatever was filmed."""
+    hood = NeighbourhoodSimulator()
+    far = Point(PLACE.lat_e7 + 100_000, PLACE.lon_e7)
+    home = Home(tmp_path, hood)
+    home.shelf.film("c1")
+    leaf, payload = hood.announced(area=hood.request().area.model_copy(update={"lat_e7": far.lat_e7}))
+    home.desk.consider([(leaf, payload)])
+    assert home.states() == {leaf: "unmatched"}
+    home.close()
