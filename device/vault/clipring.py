@@ -1,0 +1,287 @@
+"""The clip ring: what is filmed goes in at one end, the oldest goes out at the other. Bounds, pins, ages; thread-safe.
+
+Invariants, on top of those of `clipstore`:
+
+1. The clip files together never pass `max_bytes`: room is made before a byte is written, the end record's included.
+2. The oldest unpinned clip goes first, and goes whole. A clip that is being written is never evicted: if nothing else
+   is left, the append is refused with RingFullError and the clip stays as it is.
+3. Pins protect at most `pinned_share` of `max_bytes`: the newest pins, as far as they fit; older ones protect no
+   longer, and even protected clips give way to recording when nothing else is left. So no number of requests stops it.
+4. A clip older than `max_age_s` goes, unless a pin protects it.
+5. An append that returned is on disk; one that raised left no trace.
+
+Steps:
+
+- begin:    age -> room -> clipstore.create
+- append:   room -> clipstore.append. On a full disk, however large the bound: evict the oldest, try again
+- end:      clipstore.append of the end record
+- evict:    clipstore.evict, with the choice made inside its transaction, so that no pin comes between
+- start-up: recovery -> end of each clip that was open -> age -> room, should the bound have been made smaller
+
+Begin, append and end wait for one another; reading and pinning wait only for transactions, never for a clip's fsync.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from . import clipindex
+from .clipfile import Header, RecordType, SegmentMeta, encode_end, read_meta, read_record, record_bytes
+from .clipindex import ClipInfo, SegmentInfo, ThumbnailInfo
+from .clipstore import ClipStore, Step, no_step
+from .disk import Disk, LocalDisk, is_full, private_folder
+from .errors import ClipError, RingFullError, StateFullError
+from .recovery import Recovery, recover
+from .state import State, Transaction
+
+SECOND_US = 1_000_000
+END_BYTES = len(encode_end(2**53 - 1))
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How full the ring is. `pinned_bytes` is what pins protect; `oldest_us` is None in an empty ring."""
+
+    bytes: int
+    max_bytes: int
+    clips: int
+    pinned_bytes: int
+    oldest_us: int | None
+
+
+class ClipRing:
+    """The ring of one device. Making one runs start-up; `recovered` tells what that found."""
+
+    def __init__(
+        self,
+        folder: Path,
+        state: State,
+        *,
+        device: str,
+        max_bytes: int,
+        max_age_s: float,
+        pinned_share: float,
+        clock: Callable[[], int],
+        disk: Disk | None = None,
+        step: Step = no_step,
+    ) -> None:
+        """`clock` returns microseconds since the epoch; `pinned_share` is from 0 to 1. Raises VaultError."""
+        self._device = device
+        self._max_bytes = max_bytes
+        self._max_age_us = int(max_age_s * SECOND_US)
+        self._pinned_bytes = int(max_bytes * pinned_share)
+        self._clock = clock
+        self._state = state
+        self._writer = threading.RLock()
+        self._store = ClipStore(folder, state, disk=disk or LocalDisk(), step=step)
+        private_folder(folder)
+        self.recovered = self._start_up()
+
+    def begin(
+        self, clip: str, *, camera: str, start_us: int, event: str, kind: str, labels: Sequence[str] = ()
+    ) -> None:
+        """Begin a clip. Raises ClipError if there is one of that name, RingFullError."""
+        header = Header(
+            clip=clip,
+            device=self._device,
+            camera=camera,
+            start_us=start_us,
+            event=event,
+            kind=kind,
+            labels=tuple(labels),
+        )
+        with self._writing(clip):
+            self.expire()
+            self._make_room(len(header.encode()) + END_BYTES)
+            self._with_space(clip, lambda: self._store.create(header))
+
+    def append_segment(
+        self, clip: str, sealed: bytes, *, statement: bytes, start_us: int, duration_us: int, sha256: str
+    ) -> None:
+        """Append a sealed segment with what `CaptureChain.sign` made for it. Raises ClipError, RingFullError."""
+        meta = SegmentMeta(start_us=start_us, duration_us=duration_us, sha256=sha256, statement=statement)
+        self._append(clip, RecordType.SEGMENT, meta.to_meta(), sealed)
+
+    def append_thumbnail(self, clip: str, sealed: bytes, *, at_us: int) -> None:
+        """Append a sealed thumbnail. Raises ClipError, RingFullError."""
+        self._append(clip, RecordType.THUMBNAIL, {"at_us": at_us}, sealed)
+
+    def end(self, clip: str, *, end_us: int) -> None:
+        """Close a clip: it may be evicted from now on. Raises ClipError, RingFullError if the disk is full."""
+        self._append(clip, RecordType.END, {"end_us": end_us})
+
+    def clip(self, clip: str) -> ClipInfo:
+        """Return one clip; raises ClipError if it is not here (any more)."""
+        info = clipindex.find_clip(self._state, clip)
+        if info is None:
+            raise ClipError(f"clip {clip[:80]} is not in the ring; it may have made room for newer ones")
+        return info
+
+    def clips(self, start_us: int, end_us: int, camera: str | None = None) -> list[ClipInfo]:
+        """Return the clips that cover some of [start_us, end_us), oldest first; open ones as far as written."""
+        return clipindex.clips_between(self._state, start_us, end_us, camera)
+
+    def segments(self, clip: str) -> list[SegmentInfo]:
+        """Return a clip's segments in order; raises ClipError."""
+        self.clip(clip)
+        rows = clipindex.records_of(self._state, clip, RecordType.SEGMENT)
+        found = []
+        with self._reading(clip) as path, path.open("rb") as file:
+            for row in rows:
+                meta = SegmentMeta.parse(read_meta(file, row.offset))
+                found.append(
+                    SegmentInfo(
+                        clip=clip,
+                        offset=row.offset,
+                        length=row.length,
+                        start_us=row.start_us,
+                        duration_us=row.duration_us,
+                        sha256=meta.sha256,
+                        statement=meta.statement,
+                    )
+                )
+        return found
+
+    def thumbnails(self, clip: str) -> list[ThumbnailInfo]:
+        """Return a clip's thumbnails in order; raises ClipError."""
+        self.clip(clip)
+        rows = clipindex.records_of(self._state, clip, RecordType.THUMBNAIL)
+        return [ThumbnailInfo(clip=clip, offset=row.offset, length=row.length, at_us=row.start_us) for row in rows]
+
+    def read_sealed(self, item: SegmentInfo | ThumbnailInfo) -> bytes:
+        """Return the sealed bytes, their CRC checked; raises ClipError if they are damaged or evicted."""
+        with self._reading(item.clip) as path, path.open("rb") as file:
+            return read_record(file, item.offset)[1]
+
+    def pin(self, clip: str, reason: str, *, tx: Transaction | None = None) -> bool:
+        """Protect a clip for a reason, in the caller's transaction if given; False if the clip is gone."""
+        if tx is None:
+            with self._state.transaction() as own:
+                return self.pin(clip, reason, tx=own)
+        if clipindex.find_clip(tx, clip) is None:
+            return False
+        clipindex.add_pin(tx, clip, reason, self._clock())
+        return True
+
+    def unpin(self, reason: str, *, tx: Transaction | None = None) -> None:
+        """Take back every pin that was set for a reason."""
+        if tx is None:
+            with self._state.transaction() as own:
+                return self.unpin(reason, tx=own)
+        return clipindex.drop_pins(tx, reason)
+
+    def expire(self) -> int:
+        """Evict the clips that are too old; returns how many. Call it now and then: `begin` does, too."""
+        before_us = self._clock() - self._max_age_us
+        count = 0
+        with self._writing("the oldest"):
+            while self._evict(lambda tx: clipindex.oldest_before(tx, before_us, self._protected(tx)), "age"):
+                count += 1
+        return count
+
+    def usage(self) -> Usage:
+        """Tell how full the ring is."""
+        used, clips, oldest_us = clipindex.totals(self._state)
+        protected = clipindex.protected(self._state, self._pinned_bytes)
+        return Usage(
+            bytes=used,
+            max_bytes=self._max_bytes,
+            clips=clips,
+            pinned_bytes=sum(protected.values()),
+            oldest_us=oldest_us,
+        )
+
+    def rebuild_index(self) -> Recovery:
+        """Make the index again from the files alone; pins stay. No clip may be open. Raises VaultError."""
+        with self._writing("the index"):
+            if any(info.end_us is None for info in clipindex.all_clips(self._state)):
+                raise ClipError("a clip is being written; end it before the index is rebuilt")
+            with self._state.transaction() as tx:
+                clipindex.forget_all(tx)
+            return self._start_up()
+
+    def _start_up(self) -> Recovery:
+        with self._writing("start-up"):
+            recovered = self._with_space("start-up", lambda: recover(self._store))
+            for info in clipindex.all_clips(self._state):
+                if info.end_us is None:
+                    self.end(info.clip, end_us=info.until_us)
+            self.expire()
+            self._make_room(0)
+        return recovered
+
+    def _append(self, clip: str, kind: RecordType, meta: dict[str, object], sealed: bytes = b"") -> None:
+        with self._writing(clip):
+            info = self.clip(clip)
+            if info.end_us is not None:
+                raise ClipError(f"clip {clip} has ended; nothing can be added")
+            if kind is not RecordType.END:
+                self._make_room(record_bytes(meta, sealed))
+            self._with_space(clip, lambda: self._store.append(info, kind, meta, sealed))
+
+    def _make_room(self, count: int) -> None:
+        """Evict until `count` more bytes fit under the bound; evicts nothing if they can't."""
+        open_bytes, used = clipindex.open_and_used_bytes(self._state, END_BYTES)
+        if count and open_bytes + count > self._max_bytes:
+            raise RingFullError(
+                f"{count} more bytes do not fit into the clip ring of {self._max_bytes} bytes beside the clip "
+                "being written; raise the ring's max_bytes or make clips shorter"
+            )
+        while used + count > self._max_bytes:
+            if self._evict(self._oldest, "bytes") is None:
+                return
+            _, used = clipindex.open_and_used_bytes(self._state, END_BYTES)
+
+    def _with_space(self, clip: str, action: Callable[[], T]) -> T:
+        """Do what needs room on the disk; evict the oldest clip and try again for as long as the disk is full."""
+        while True:
+            try:
+                return action()
+            except (OSError, StateFullError) as error:
+                if isinstance(error, OSError) and not is_full(error):
+                    raise
+                if self._evict(self._oldest, "disk full") is None:
+                    raise RingFullError(
+                        f"{self._store.folder}: the disk is full and there is no older clip to give up for {clip}; "
+                        "free some space, what is stored is untouched"
+                    ) from error
+
+    def _evict(self, choose: Callable[[Transaction], str | None], reason: str) -> str | None:
+        clip = self._store.evict(choose)
+        if clip is not None:
+            log.info("clip_evicted", clip=clip, reason=reason)
+        return clip
+
+    def _oldest(self, tx: Transaction) -> str | None:
+        protected = self._protected(tx)
+        return clipindex.oldest_ended(tx, protected) or clipindex.oldest_ended(tx, {})
+
+    def _protected(self, tx: Transaction) -> dict[str, int]:
+        return clipindex.protected(tx, self._pinned_bytes)
+
+    @contextlib.contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        self._state.refuse_nesting()  # the writer's turn comes before the state's: the other way round could deadlock
+        with self._writer:
+            try:
+                yield
+            except OSError as error:
+                raise ClipError(f"{self._store.folder}: writing {what} failed: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def _reading(self, clip: str) -> Iterator[Path]:
+        path = self._store.path(clip)
+        try:
+            yield path
+        except FileNotFoundError as error:
+            raise ClipError(f"clip {clip} is not in the ring any more; it made room for newer ones") from error
+        except OSError as error:
+            raise ClipError(f"{path} could not be read: {error.strerror}") from error

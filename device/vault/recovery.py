@@ -1,0 +1,150 @@
+"""Start-up: bringing files and index in step after a crash, with the steps that create, append and evict are made of.
+
+- a file longer than its row says: each whole record beyond is indexed, as append's second half; then the tail is cut
+- a file without a row: its header is indexed, as create's second half, then the same
+- a file without a row and without a whole header: it was being created; removed
+- a file shorter than its row says: somebody cut it. The index is cut too, and it is reported
+- a row without a file: it was being evicted; forgotten
+
+Each step leaves what the next start-up would mend again, so that a crash in here is a crash like any other.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from . import clipindex, seals
+from .clipfile import CLIP_NAME, Header, RecordType, Scan, scan
+from .clipindex import ClipInfo
+from .clipstore import SUFFIX, ClipStore
+from .errors import ClipError
+
+TORN_HEADER_BYTES = 16 * 1024  # a file larger than that was more than a header once, and is kept
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What start-up mended, in numbers, and in lines what it could not mend."""
+
+    indexed: int = 0  # records that were on disk and not in the index
+    cut_bytes: int = 0  # torn tails
+    removed: int = 0  # files without a whole header
+    forgotten: int = 0  # clips whose file is gone, records that were cut out of their file
+    findings: tuple[str, ...] = ()
+
+    def __add__(self, other: "Recovery") -> "Recovery":
+        return Recovery(
+            indexed=self.indexed + other.indexed,
+            cut_bytes=self.cut_bytes + other.cut_bytes,
+            removed=self.removed + other.removed,
+            forgotten=self.forgotten + other.forgotten,
+            findings=self.findings + other.findings,
+        )
+
+
+def recover(store: ClipStore) -> Recovery:
+    """Bring files and index in step; the clips that were being written are left open. Raises OSError, StateError."""
+    total = Recovery()
+    present = set()
+    for path in clip_files(store.folder):
+        present.add(path.stem)
+        total += _take_up(store, path)
+    missing = [info.clip for info in clipindex.all_clips(store.state) if info.clip not in present]
+    if missing:
+        with store.state.transaction() as tx:
+            for clip in missing:
+                clipindex.drop_clip(tx, clip)
+            store.step("recover: rows dropped")
+        total += Recovery(forgotten=len(missing))
+    if total != Recovery():
+        log.warning(
+            "clips_recovered",
+            indexed=total.indexed,
+            cut_bytes=total.cut_bytes,
+            removed=total.removed,
+            forgotten=total.forgotten,
+            findings=list(total.findings),
+        )
+    return total
+
+
+def clip_files(folder: Path) -> list[Path]:
+    """Return the clip files in a folder, by name."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if CLIP_NAME.fullmatch(path.stem))
+
+
+def _take_up(store: ClipStore, path: Path) -> Recovery:
+    size = path.stat().st_size
+    info = clipindex.find_clip(store.state, path.stem)
+    if info is None:
+        return _take_up_new(store, path, size)
+    if size == info.bytes:
+        return Recovery()
+    if size < info.bytes:
+        with store.state.transaction() as tx:
+            gone = clipindex.cut_clip(tx, info.clip, size)
+            store.step("recover: index cut")
+        return Recovery(forgotten=gone, findings=(f"{path} was cut from {info.bytes} to {size} bytes by somebody",))
+    with path.open("rb") as file:
+        found = scan(file, start=info.bytes)
+    return _index(store, path, found, info=info) + _cut_tail(store, path, size, max(found.whole_end, info.bytes))
+
+
+def _take_up_new(store: ClipStore, path: Path, size: int) -> Recovery:
+    with path.open("rb") as file:
+        found = scan(file)
+    try:
+        header = found.header
+    except ClipError:
+        header = None
+    if header is not None and header.clip == path.stem:
+        return _index(store, path, found, header=header) + _cut_tail(store, path, size, found.whole_end)
+    if found.records or size > TORN_HEADER_BYTES:
+        return Recovery(
+            findings=(f"{path} has no header of its own that can be read; it is kept, and not in the index",)
+        )
+    store.disk.remove(path)
+    store.step("recover: file removed")
+    return Recovery(removed=1)
+
+
+def _index(
+    store: ClipStore, path: Path, found: Scan, *, header: Header | None = None, info: ClipInfo | None = None
+) -> Recovery:
+    """Index a file's whole records in one transaction; `header` for a clip that has no row yet."""
+    clip = path.stem
+    camera = info or header
+    findings = [
+        f"{path}: byte {damage.offset}: {damage.reason}" for damage in found.damage if damage.offset < found.whole_end
+    ]
+    indexed = 0
+    with store.state.transaction() as tx:
+        if header is not None:
+            clipindex.add_clip(tx, header, found.records[0].end)
+        for record in found.records:
+            if record.type is RecordType.HEADER:
+                continue
+            try:
+                row, link = clipindex.describe(record)
+                if link is not None and camera is not None and link.statement.camera != camera.camera:
+                    raise ClipError("it is of another camera")  # noqa: TRY301 - one place reports what a record lacks
+            except ClipError as error:
+                findings.append(f"{path}: byte {record.offset}: {error}")
+                continue
+            clipindex.add_record(tx, clip, row)
+            if link is not None:
+                seals.learn(tx, link)
+            indexed += 1
+        store.step("recover: records indexed")
+    return Recovery(indexed=indexed + (header is not None), findings=tuple(findings))
+
+
+def _cut_tail(store: ClipStore, path: Path, size: int, end: int) -> Recovery:
+    if end == size:
+        return Recovery()
+    store.disk.truncate(path, end)
+    store.step("recover: tail cut")
+    return Recovery(cut_bytes=size - end)

@@ -1,0 +1,132 @@
+"""The seal of capture: each segment's digest, signed by the device into one chain for each camera.
+
+A link is a `SegmentStatement` in a DSSE envelope; `prev` is the SHA-256 of the payload before it, 64 zeros at first.
+`sign` only makes a statement. The chain moves on when the clip ring has the segment's record on disk: then, in the
+transaction that indexes it, `extend` moves the head. A statement that was signed and never stored therefore leaves
+no gap, and one that was stored and not indexed is learned again from its file (`learn`), so that no two share a `seq`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from broker.wire.encoding import WireError
+from broker.wire.envelopes import parse_envelope
+from broker.wire.records import SegmentStatement
+
+from .errors import ClipError
+from .keys import DeviceKey
+from .state import Row, Schema, State, Transaction, Values
+
+FIRST_PREV = "0" * 64
+
+SCHEMA = Schema(
+    "seals",
+    (
+        (
+            """CREATE TABLE chain_heads (
+                device TEXT NOT NULL, camera TEXT NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL,
+                PRIMARY KEY (device, camera)) STRICT""",
+        ),
+    ),
+)
+
+
+class Reader(Protocol):
+    """What can be asked: a State, or a Transaction."""
+
+    def query(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a SELECT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last link of a camera's chain; before the first, `seq` is -1."""
+
+    seq: int = -1
+    hash: str = FIRST_PREV
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A parsed statement and the hash that the next one names; its signature may be unchecked."""
+
+    statement: SegmentStatement
+    hash: str
+
+    @property
+    def head(self) -> Head:
+        """The chain's head once this link is stored."""
+        return Head(self.statement.seq, self.hash)
+
+
+class CaptureChain:
+    """One camera's chain, for who signs: the film side of the daemon, one thread at a time for each camera."""
+
+    def __init__(self, state: State, device_key: DeviceKey, *, device: str, camera: str) -> None:
+        state.migrate(SCHEMA)
+        self._state = state
+        self._key = device_key
+        self._device = device
+        self._camera = camera
+
+    @property
+    def head(self) -> Head:
+        """The last link that is stored."""
+        return read_head(self._state, device=self._device, camera=self._camera)
+
+    def sign(self, *, start_us: int, duration_us: int, sha256: str) -> bytes:
+        """Return the envelope for the next segment; `sha256` is of its plaintext, in hex. Nothing is stored by it."""
+        head = self.head
+        statement = SegmentStatement(
+            device=self._device,
+            camera=self._camera,
+            seq=head.seq + 1,
+            start=start_us,
+            duration_us=duration_us,
+            sha256=sha256,
+            prev=head.hash,
+        )
+        return statement.sign(self._key.signing)
+
+
+def read_link(envelope: bytes) -> Link:
+    """Parse a statement without checking its signature; raises ClipError."""
+    try:
+        statement = SegmentStatement.unverified(envelope)
+        return Link(statement, payload_hash(envelope))
+    except WireError as error:
+        raise ClipError(f"the segment's statement can't be read: {error}") from error
+
+
+def payload_hash(envelope: bytes) -> str:
+    """Return the SHA-256, in hex, of an envelope's payload: what the next link of a chain names as `prev`."""
+    return hashlib.sha256(parse_envelope(envelope).payload).hexdigest()
+
+
+def read_head(reader: Reader, *, device: str, camera: str) -> Head:
+    """Return a camera's last stored link."""
+    rows = reader.query("SELECT seq, hash FROM chain_heads WHERE device = ? AND camera = ?", (device, camera))
+    return Head(*rows[0]) if rows else Head()
+
+
+def extend(tx: Transaction, link: Link) -> None:
+    """Move the head to `link`; raises ClipError if it does not follow the head, and then changes nothing."""
+    statement = link.statement
+    head = read_head(tx, device=statement.device, camera=statement.camera)
+    if (statement.seq, statement.prev) != (head.seq + 1, head.hash):
+        raise ClipError(
+            f"{statement.device}/{statement.camera}: statement {statement.seq} does not follow {head.seq}; "
+            "sign each segment after the one before is stored"
+        )
+    learn(tx, link)
+
+
+def learn(tx: Transaction, link: Link) -> None:
+    """Move the head to `link` if that is further on: what recovery does with the statements it finds in files."""
+    statement = link.statement
+    tx.execute(
+        "INSERT INTO chain_heads VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > seq",
+        (statement.device, statement.camera, statement.seq, link.hash),
+    )

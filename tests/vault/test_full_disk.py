@@ -1,0 +1,113 @@
+"""The disk is full: the oldest clips go first, what is stored stays sound, and the owner is told in one line."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from device.vault.errors import RingFullError
+from tests.conftest import need
+from tests.vault.support import SECOND_US, START_US, SmallDisk, home
+
+
+def test_oldest_clips_make_room_on_a_small_disk(tmp_path: Path) -> None:
+    """With a disk smaller than the bound, recording goes on, and the newest clips are there."""
+    (tmp_path / "clips").mkdir()
+    with home(tmp_path, disk=SmallDisk(tmp_path / "clips", 25_000)) as vault:
+        for number in range(10):
+            vault.record(f"c{number}", at_s=number * 10)
+        left = [info.clip for info in vault.ring.clips(0, 2 * START_US)]
+        assert left == ["c7", "c8", "c9"]
+        assert vault.chain.head.seq == 19
+        assert vault.check().clean
+
+
+def test_alone_on_a_full_disk_it_refuses_and_stays_sound(tmp_path: Path) -> None:
+    """With nothing left to give up, the append is refused in a line; what is there can be read, and it resumes."""
+    (tmp_path / "clips").mkdir()
+    disk = SmallDisk(tmp_path / "clips", 10_000)
+    with home(tmp_path, disk=disk) as vault:
+        vault.begin("a", at_s=0)
+        with pytest.raises(RingFullError, match="disk is full"):
+            vault.segments("a", range(10))
+        kept = len(vault.ring.segments("a"))
+        assert vault.chain.head.seq == kept - 1
+        disk.size = 50_000
+        vault.segment("a", at_s=20)
+        vault.ring.end("a", end_us=START_US + 21 * SECOND_US)
+        assert len(vault.ring.segments("a")) == kept + 1
+        assert vault.check().clean
+
+
+@contextmanager
+def file_limit(count: int) -> Iterator[None]:
+    """Let the kernel refuse to make any file longer than `count` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_write_that_the_kernel_cuts_short_leaves_no_trace(tmp_path: Path) -> None:
+    """A real short write, at a limit in the middle of a record, is undone on disk and in the chain."""
+    with home(tmp_path) as vault:
+        vault.begin("a", at_s=0)
+        vault.segment("a", at_s=0)
+        path = tmp_path / "clips" / "a.clip"
+        before, head = path.read_bytes(), vault.chain.head
+        with file_limit(200_000), pytest.raises(RingFullError):
+            vault.segment("a", at_s=1, size=400_000)
+        assert path.read_bytes() == before
+        assert vault.chain.head == head
+        vault.segment("a", at_s=2)
+        assert vault.check().clean
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from device.vault.errors import RingFullError, StateFullError
+from tests.vault.support import START_US, home
+folder = Path(sys.argv[1])
+refused = 0
+with home(folder, max_bytes=50_000_000) as vault:
+    for number in range(30):
+        vault.record(f"c{number:02}", at_s=number * 10, size=60_000)
+    left = [info.clip for info in vault.ring.clips(0, 2 * START_US)]
+    assert left == [f"c{number:02}" for number in range(30 - len(left), 30)], left
+    assert 2 < len(left) < 20, left
+    vault.begin("long", at_s=1000)
+    try:
+        for second in range(1000, 1100):
+            vault.segment("long", at_s=second, size=60_000)
+    except RingFullError as error:
+        refused += 1
+        assert "disk is full" in str(error), error
+    assert refused == 1
+    report = vault.check()
+    assert report.clean, report
+with home(folder, max_bytes=50_000_000) as vault:
+    assert vault.check().clean
+    assert vault.ring.clip("long").end_us
+"""
+
+
+def test_real_disk_without_room(tmp_path: Path) -> None:
+    """On a file system of 1.5 MB, state and clips together: oldest first, one clear refusal, and a sound start."""
+    unshare = need("unshare")
+    script = 'mount -t tmpfs -o size=1500k none "$1" && exec "$2" -c "$3" "$1"'
+    command = [unshare, "-rm", "sh", "-c", script, "sh", str(tmp_path), sys.executable, CHILD]
+    probe = subprocess.run([unshare, "-rm", "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("this machine allows no mounts in a namespace of our own")
+    run = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], env=dict(os.environ), check=False
+    )
+    assert run.returncode == 0, run.stderr[-2_000:]
