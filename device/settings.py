@@ -67,8 +67,8 @@ class CameraSection(Section):
     seed: Annotated[int, Field(ge=0)] = 1
     loop: bool = True
     record: Literal["events", "continuous"] = "events"
-    pre_roll_s: Annotated[float, Field(ge=0, le=60)] = 4
-    post_roll_s: Annotated[float, Field(ge=1, le=120)] = 6
+    pre_roll_s: Annotated[float, Field(ge=0, le=60)] = 3
+    post_roll_s: Annotated[float, Field(ge=1, le=120)] = 4
     max_clip_s: Annotated[float, Field(ge=5, le=600)] = 60
     sensitivity: Annotated[int, Field(ge=1, le=10)] = 5
 

@@ -1,0 +1,111 @@
+"""The neighbourhood's settings: TOML, and `LATCHSTRING_BROKER_…` variables over it. Frozen, and strict about keys."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from broker.wire.records import explain
+
+PREFIX = "LATCHSTRING_BROKER_"
+FILE_NAME = "neighbourhood.toml"
+
+Port = Annotated[int, Field(ge=0, le=65_535)]  # 0 takes a free one
+
+
+class SettingsError(Exception):
+    """Settings can't be used; the message names the file or variable, the key, and what is wrong."""
+
+
+class Section(BaseModel):
+    """A frozen table of settings that knows its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LogSection(Section):
+    """How the public log is called; the origin can't be changed once entries were signed under it."""
+
+    origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] = "localhost/latchstring"
+
+
+class HttpSection(Section):
+    """Where log, feed and inbox are served; `url` is how they are reached from outside, if not at host and port."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    url: Annotated[str, Field(pattern=r"^$|^https?://\S+[^/]$")] = ""
+
+
+class MqttSection(Section):
+    """The embedded broker, or with `embedded = false` the one to announce requests to."""
+
+    embedded: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    access_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+class NeighbourhoodSettings(BaseSettings):
+    """All settings of the operator's process."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
+
+    log: LogSection = LogSection()
+    http: HttpSection = HttpSection()
+    mqtt: MqttSection = MqttSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables override the file, whose values come in as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(folder: Path, overrides: dict[str, dict[str, Any]] | None = None) -> NeighbourhoodSettings:
+    """Load `neighbourhood.toml` if there is one; `overrides` (from flags) win over the file. Raises SettingsError."""
+    path = folder / FILE_NAME
+    values: dict[str, Any] = {}
+    try:
+        if path.exists():
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    _refuse_unknown_variables()
+    for section, keys in (overrides or {}).items():
+        values[section] = {**values.get(section, {}), **keys}
+    try:
+        return NeighbourhoodSettings(**values)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {explain(error)}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    sections: dict[str, type[Section]] = {"log": LogSection, "http": HttpSection, "mqtt": MqttSection}
+    for name in os.environ:
+        if not name.startswith(PREFIX):
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+        model = sections.get(section)
+        if model is None or (key and key not in model.model_fields):
+            raise SettingsError(
+                f"variable {name} is no setting of a neighbourhood; config/neighbourhood.toml names them"
+            )

@@ -1,0 +1,5 @@
+"""`python -m device` is `latchstring`."""
+
+from device.cli import main
+
+main()

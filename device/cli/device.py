@@ -1,0 +1,205 @@
+"""`latchstring device`: set up, run, look at and check one camera or doorbell."""
+
+import asyncio
+import json
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from broker import logs
+from broker.neighbourhood import Facts, read_facts
+from broker.wire.encoding import WireError, format_time
+from broker.wire.topics import check_name
+from device.control import ControlClient
+from device.settings import FILE_NAME, load_settings
+from device.vault.disk import private_folder
+from device.vault.keys import DeviceKey, OwnerPublic
+
+from .common import AsJson, Home, say, say_json
+from .errors import CommandError
+
+app = App(name="device", help="Set up and run a camera or doorbell.")
+
+
+@app.command(name="init")
+def device_init(
+    *,
+    home: Home,
+    owner: Annotated[Path, Parameter(help="The owner's owner.pub.json, as 'latchstring owner init' made it.")],
+    name: Annotated[str, Parameter(help="The device's name: a-z, 0-9 and -.")],
+    source: Annotated[str, Parameter(help="file:PATH, scene:NAME, rtsp://HOST/PATH or v4l2:/dev/video0.")],
+    lat: Annotated[float, Parameter(help="Where it stands, in degrees; never leaves home.")],
+    lon: float,
+    kind: Annotated[Literal["camera", "doorbell"], Parameter(help="What it is.")] = "camera",
+    neighbourhood: Annotated[
+        Path | None, Parameter(help="The operator's neighbourhood.json, whose keys are pinned; none: no requests.")
+    ] = None,
+    mqtt: Annotated[
+        str | None, Parameter(help="Your own broker for events, HOST:PORT; by default the neighbourhood's.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="For scenes: which of the many possible films.")] = 1,
+) -> None:
+    """Make a device's folder: its key, its settings (device.toml), and the pinned keys of whom it believes."""
+    from device.video.capture import parse_source  # noqa: PLC0415 - cv2 and av take their time
+
+    try:
+        check_name(name)
+        public = OwnerPublic.from_json(owner.read_bytes())
+    except OSError as error:
+        raise CommandError(f"{owner} can't be read: {error.strerror}; 'latchstring owner init' makes it") from error
+    except WireError as error:
+        raise CommandError(str(error)) from error
+    spec = parse_source(source, base=Path.cwd())
+    if (home / FILE_NAME).exists():
+        raise CommandError(f"{home} is a device's folder already; choose another")
+    facts = None if neighbourhood is None else read_facts(neighbourhood)
+    private_folder(home)
+    DeviceKey.create(home / "device.key")
+    (home / "owner.pub.json").write_bytes(public.to_json())
+    if facts is not None:
+        (home / "policy.txt").write_text(facts.policy, encoding="utf-8")
+    where = spec.location if spec.kind == "rtsp" else f"{spec.kind}:{spec.location}"
+    text = _settings_text(name=name, kind=kind, lat=lat, lon=lon, source=where, seed=seed, mqtt=mqtt, facts=facts)
+    # Last: a folder without its settings is no device's folder.
+    (home / FILE_NAME).write_text(text, encoding="utf-8")
+    load_settings(home)
+    say(f"made {home}; start it: latchstring device run --home {home}")
+
+
+@app.command(name="run")
+def device_run(*, home: Home) -> None:
+    """Film, seal, tell, and serve the owner's tools, until interrupted."""
+    from device.daemon import Daemon  # noqa: PLC0415 - cv2 and av take their time
+
+    logs.configure()
+    settings = load_settings(home)
+
+    async def serve() -> None:
+        daemon = Daemon(home, settings)
+        await daemon.run(on_ready=lambda: say(f"ready: {settings.device.name} films {settings.camera.source}"))
+
+    asyncio.run(serve())
+
+
+@app.command(name="status")
+def device_status(*, home: Home, as_json: AsJson = False) -> None:
+    """Show how a running device is."""
+    status = ControlClient(home).call("status")
+    if as_json:
+        say_json(status)
+    else:
+        _show_status(status)
+
+
+@app.command(name="ring")
+def device_ring(*, home: Home) -> None:
+    """Ring a running doorbell, as its button does."""
+    ControlClient(home).call("ring")
+
+
+@app.command(name="privacy")
+def device_privacy(
+    state: Annotated[Literal["on", "off"], Parameter(help="on: nothing is filmed or kept.")], *, home: Home
+) -> None:
+    """Stop or resume filming."""
+    ControlClient(home).call("privacy", on=state == "on")
+    say(f"privacy is {state}")
+
+
+@app.command(name="check")
+def device_check(*, home: Home, as_json: AsJson = False) -> None:
+    """Verify the whole store: files, index, seals of capture, ledger. Works while the device runs, without a key."""
+    from device.vault.check import check  # noqa: PLC0415 - only this command needs it
+    from device.vault.state import State  # noqa: PLC0415 - only this command needs it
+
+    key = DeviceKey.load(home / "device.key")
+    with closing(State.open(home / "state.db", read_only=True)) as state, _working("checking"):
+        report = check(home / "clips", state, key.public)
+    if as_json:
+        say_json({**asdict(report), "sound": report.sound, "clean": report.clean})
+    else:
+        say(
+            f"{report.clips} clips, {report.segments} segments, {report.bytes:,} bytes,"
+            f" {report.ledger_entries} decisions"
+        )
+        say(*(str(one) for one in report.findings))
+        say("sound" if report.sound else "NOT SOUND")
+    if not report.sound:
+        raise CommandError(f"the store in {home} is damaged; see the findings above")
+
+
+def _working(what: str) -> Any:
+    return Console(stderr=True).status(what)
+
+
+def _show_status(status: dict[str, Any]) -> None:
+    film, storage, requests = status["filming"], status["storage"], status["requests"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("device", f"{status['device']} ({status['kind']})")
+    table.add_row("filming", f"{film['state']}, {film['fps']} frames a second, {film['dropped']} dropped")
+    table.add_row("privacy", "on: nothing is filmed or kept" if status["privacy"] else "off")
+    table.add_row("storage", f"{storage['bytes']:,} of {storage['max_bytes']:,} bytes, {storage['clips']} clips")
+    if status["kept"]["storage_full"]:
+        table.add_row("", "[red]the disk is full: footage is being lost[/red]")
+    table.add_row("outbox", f"{status['outbox']['messages']} messages wait")
+    for one in status["links"]:
+        how = "connected" if one["connected"] else f"not connected: {one['last_error'] or 'trying'}"
+        table.add_row("broker", f"{one['broker']} {how}")
+    table.add_row("requests", f"{requests['waiting']} wait for you, {requests['known']} known")
+    for event in status["events"][:5]:
+        table.add_row("event", f"{format_time(event['start_us'])} {event['kind']}, score {event['score']}")
+    Console().print(table)
+
+
+def _settings_text(
+    *, name: str, kind: str, lat: float, lon: float, source: str, seed: int, mqtt: str | None, facts: Facts | None
+) -> str:
+    own = mqtt or (None if facts is None else f"{facts.mqtt_host}:{facts.mqtt_port}")
+    lines = [
+        "# Settings of one device; all of them, with what they mean, are in config/device.toml.",
+        "[device]",
+        f"name = {_text(name)}",
+        f"kind = {_text(kind)}",
+        f"lat = {lat!r}",
+        f"lon = {lon!r}",
+        "",
+        "[camera]",
+        f"source = {_text(source)}",
+        f"seed = {seed}",
+    ]
+    if own is not None:
+        host, port = _host_and_port(own)
+        lines += ["", "[home]", f"host = {_text(host)}", f"port = {port}"]
+    if facts is not None:
+        lines += [
+            "",
+            "[neighbourhood]",
+            'policy_file = "policy.txt"',
+            f"operator_key = {_text(facts.operator_key)}",
+            f"inbox_url = {_text(facts.inbox_url)}",
+            f"inbox_key = {_text(facts.inbox_key)}",
+            "",
+            "[neighbourhood.mqtt]",
+            f"host = {_text(facts.mqtt_host)}",
+            f"port = {facts.mqtt_port}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    # A JSON string of printable text is a TOML basic string too.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return text, 1883
+    if not port.isdecimal():
+        raise CommandError(f"--mqtt {text!r} is not HOST:PORT")
+    return host, int(port)

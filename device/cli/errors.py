@@ -1,0 +1,41 @@
+"""Which errors are the user's or the world's to mend: shown as one line. All others are our own faults, and look so."""
+
+from broker.agency.errors import AgencyError
+from broker.inbox.errors import InboxError
+from broker.keyfiles import KeyFileError
+from broker.log.errors import LogError
+from broker.mqtt.errors import BrokerError, MqttError, PolicyError
+from broker.settings import SettingsError as BrokerSettingsError
+from broker.wire.encoding import WireError
+from device.consent.errors import ConsentError
+from device.control import ControlError
+from device.link.errors import LinkError
+from device.settings import SettingsError
+from device.vault.errors import VaultError
+from device.video.errors import VideoError
+
+
+class CommandError(Exception):
+    """A command can't do what was asked; the message is one line for a person."""
+
+
+def user_errors() -> tuple[type[Exception], ...]:
+    """Return the classes whose message is meant for the user."""
+    return (
+        AgencyError,
+        BrokerError,
+        BrokerSettingsError,
+        CommandError,
+        ConsentError,
+        ControlError,
+        InboxError,
+        KeyFileError,
+        LinkError,
+        LogError,
+        MqttError,
+        PolicyError,
+        SettingsError,
+        VaultError,
+        VideoError,
+        WireError,
+    )

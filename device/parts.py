@@ -1,0 +1,133 @@
+"""A device's parts, made from its settings: what the daemon then joins. Nothing runs here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from broker.wire import topics
+from broker.wire.encoding import WireError
+from broker.wire.proofs import Policy, parse_policy
+from device import link
+from device.consent.matching import ClipSpan
+from device.settings import DeviceSettings, MqttSection, SettingsError
+from device.vault.clipring import ClipRing
+from device.vault.disk import read_secret
+from device.vault.errors import VaultError
+from device.vault.keys import OwnerPublic
+from device.vault.state import Transaction
+from device.video.capture import CaptureSettings
+from device.video.film import FilmSettings
+from device.video.motion import MotionSettings
+from device.video.recorder import RecorderSettings
+
+log = structlog.get_logger()
+
+
+class RingShelf:
+    """The clip ring as the desk sees it."""
+
+    def __init__(self, ring: ClipRing) -> None:
+        self._ring = ring
+
+    def spans(self, start_us: int, end_us: int) -> Sequence[ClipSpan]:
+        """Return the clips that overlap a range."""
+        return [ClipSpan(clip.clip, clip.start_us, clip.until_us) for clip in self._ring.clips(start_us, end_us)]
+
+    def statements(self, clip: str) -> Sequence[bytes]:
+        """Return the envelopes of a clip's segment statements, in order."""
+        return [segment.statement for segment in self._ring.segments(clip)]
+
+    def pin(self, tx: Transaction, clip: str, reason: str) -> None:
+        """Keep a clip, within the pinned share."""
+        self._ring.pin(clip, reason, tx=tx)
+
+    def unpin(self, tx: Transaction, reason: str) -> None:
+        """Let go of what was pinned for a reason."""
+        self._ring.unpin(reason, tx=tx)
+
+
+def owner_public(path: Path) -> OwnerPublic:
+    """Read the owner's public key file; raises SettingsError."""
+    try:
+        return OwnerPublic.from_json(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"{path} can't be read: {error.strerror}; 'latchstring owner init' makes an owner's public key file"
+        ) from error
+    except VaultError as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def requests_in(arrived: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return (leaf hash, payload) of the messages that are requests; what has no such topic is dropped with a line."""
+    found = []
+    for topic, payload in arrived:
+        if topic == topics.CHECKPOINT:
+            continue
+        try:
+            _, leaf = topics.parse_request_topic(topic)
+        except WireError as error:
+            log.warning("message_dropped", kind="topic", why=str(error))
+            continue
+        found.append((leaf, payload))
+    return found
+
+
+def film_settings(settings: DeviceSettings) -> FilmSettings:
+    """Return how to film."""
+    camera = settings.camera
+    # 5 is what the thresholds were made for; each step up or down is a quarter more or less.
+    coarser = 1.25 ** (5 - camera.sensitivity)
+    motion = MotionSettings()
+    return FilmSettings(
+        capture=CaptureSettings(loop=camera.loop, seed=camera.seed),
+        motion=MotionSettings(
+            threshold_contrast=motion.threshold_contrast * coarser, blob_area_share=motion.blob_area_share * coarser
+        ),
+        recorder=RecorderSettings(
+            mode=camera.record,
+            pre_roll_s=camera.pre_roll_s,
+            post_roll_s=camera.post_roll_s,
+            max_clip_s=camera.max_clip_s,
+        ),
+    )
+
+
+def broker_address(home: Path, section: MqttSection, client_id: str) -> link.BrokerAddress:
+    """Return where a broker is; raises SettingsError or VaultError."""
+    password = None
+    if section.password_file is not None:
+        password = read_secret(home / section.password_file).decode("utf-8", "replace").strip()
+    tls = None
+    if section.tls:
+        ca, certificate, key = (
+            None if path is None else home / path
+            for path in (section.ca_file, section.certificate_file, section.key_file)
+        )
+        try:
+            tls = link.BrokerTls(ca=ca, certificate=certificate, key=key)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+    try:
+        return link.BrokerAddress(
+            host=section.host,
+            port=section.port,
+            client_id=client_id,
+            username=section.username,
+            password=password,
+            tls=tls,
+            keepalive_s=section.keepalive_s,
+        )
+    except ValueError as error:
+        raise SettingsError(f"MQTT settings: {error}") from error
+
+
+def pinned_policy(path: Path) -> Policy:
+    """Read the tlog-policy that says which log counts; raises SettingsError."""
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}; it holds the log's pinned key") from error
+    except (WireError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
