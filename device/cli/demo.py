@@ -1,0 +1,360 @@
+"""`latchstring demo`: the whole path on this machine, through the real parts, told as it happens.
+
+Every party is a process of its own and speaks to the others as it would anywhere: the neighbourhood, a doorbell, a
+camera, the owner's review, the agency. This module only starts them, watches the home broker and the control sockets,
+and tells the story; what each party does is done by the same commands that a user has.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from broker.neighbourhood import FACTS_NAME, Facts, read_facts
+from broker.wire.encoding import format_time, parse_json, parse_time
+from device.control import ControlClient, ControlError
+from device.link.client import Connection
+from device.link.errors import BrokerLost
+from device.link.settings import BrokerAddress, LinkTiming
+from device.vault.disk import private_folder, write_secret
+
+from .children import run, serving
+from .errors import CommandError
+from .story import Story, Teller
+
+DOORBELL, CAMERA = "front-door", "driveway"
+LAT, LON = 52.5200, 13.4050
+FILM_S = 40.0  # how long the scenes may take until both devices have something
+MATCH_S = 15.0
+MINUTE_US = 60_000_000
+CASE = "2026-004711"
+SCENES = {DOORBELL: "scene:doorbell-visitor", CAMERA: "scene:driveway-walker"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where everything is and which options were given."""
+
+    out: Path
+    video: Path | None
+    seed: int
+    mqtt_port: int
+    http_port: int
+
+    def home(self, device: str) -> Path:
+        """Return a device's folder."""
+        return self.out / device
+
+    def log(self, name: str) -> Path:
+        """Return a party's log file."""
+        return self.out / "logs" / f"{name}.log"
+
+    @property
+    def owner_key(self) -> Path:
+        """The owner's key file."""
+        return self.out / "household" / "owner.key.json"
+
+    @property
+    def passphrase(self) -> Path:
+        """The passphrase of this run's owner, in a file since nobody is asked."""
+        return self.out / "household" / "passphrase"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was heard at the home broker so far, by event id; `changed` is set at each message."""
+
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def of(self, device: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return a device's events, oldest first; of one kind if given."""
+        found = [one for one in self.events.values() if one["device"] == device and kind in {None, one["type"]}]
+        return sorted(found, key=lambda one: one["start"])
+
+
+def demo(
+    *,
+    once: Annotated[bool, Parameter(negative="", help="End by itself after the first story.")] = False,
+    out: Annotated[Path | None, Parameter(help="A new or empty folder for everything the run makes.")] = None,
+    video: Annotated[Path | None, Parameter(help="A film file for the camera, instead of a drawn scene.")] = None,
+    seed: Annotated[int, Parameter(help="Which of the many possible films of each scene.")] = 1,
+    mqtt_port: Annotated[int, Parameter(help="Port of the embedded MQTT broker; 0 takes a free one.")] = 0,
+    http_port: Annotated[int, Parameter(help="Port of log, feed and inbox; 0 takes a free one.")] = 0,
+) -> None:
+    """See the whole path run on this machine.
+
+    A visitor rings, somebody crosses the driveway; both devices seal what they film and tell the home's broker. An
+    agency asks in public; both devices match at home; the owner shares the doorbell's clip and declines the camera's;
+    the agency opens what it was given. The folder keeps it all: keys, clips, log, bundle, story.json, contact-sheet.png.
+    """
+    if video is not None and not video.is_file():
+        raise CommandError(f"{video} is no file")
+    plan = Plan(_fresh(out), None if video is None else video.resolve(), seed, mqtt_port, http_port)
+    asyncio.run(_interruptible(plan, once=once))
+
+
+async def _interruptible(plan: Plan, *, once: bool) -> None:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - we run in one
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        await _play(plan, once=once)
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        raise KeyboardInterrupt from None
+
+
+async def _play(plan: Plan, *, once: bool) -> None:
+    teller = Teller()
+    story = Story(plan.out)
+    async with contextlib.AsyncExitStack() as stack:
+        teller.heading("A neighbourhood on this machine")
+        await _start(plan, teller, stack)
+        facts = read_facts(plan.out / "neighbourhood" / FACTS_NAME)
+        seen = Seen()
+        listener = asyncio.create_task(_listen(facts, seen, teller), name="listener")
+        stack.callback(listener.cancel)
+        await _start_devices(plan, teller, stack)
+        await _admit(plan, teller)
+        await _film(plan, seen, teller)
+        leaf = await _ask(plan, story, teller)
+        await _match(plan, leaf, teller)
+        await _decide(plan, leaf, story, teller)
+        await _receive(plan, leaf, story, teller)
+        await _check(plan, facts, story, teller)
+        story.devices(
+            [
+                {"name": DOORBELL, "kind": "doorbell", "source": SCENES[DOORBELL]},
+                {"name": CAMERA, "kind": "camera", "source": _camera_source(plan)},
+            ]
+        )
+        story.events([*seen.of(DOORBELL), *seen.of(CAMERA)])
+        story.write()
+        teller.summary(story, await _sealed_bytes(plan))
+        if not once:
+            teller.go_on(plan.out, facts.url, plan.owner_key, plan.passphrase)
+            await asyncio.Event().wait()
+
+
+async def _start(plan: Plan, teller: Teller, stack: contextlib.AsyncExitStack) -> None:
+    private_folder(plan.out / "household")
+    private_folder(plan.out / "logs")
+    write_secret(plan.passphrase, secrets.token_urlsafe(18).encode() + b"\n")
+    ports = ("--mqtt-port", str(plan.mqtt_port), "--http-port", str(plan.http_port))
+    folder = str(plan.out / "neighbourhood")
+    with teller.working("starting broker, log, feed and inbox; making the owner's key"):
+        household = asyncio.create_task(
+            run(
+                "owner", "init", "--out", str(plan.out / "household"), "--passphrase-file", str(plan.passphrase),
+                log=plan.log("owner"),
+            )
+        )  # fmt: skip
+        log = plan.log("neighbourhood")
+        await stack.enter_async_context(serving(log, "broker", "run", "--dir", folder, *ports))
+        await household
+    teller.tell("neighbourhood", "runs: MQTT broker, public log, feed and evidence inbox")
+    teller.tell("owner", "has a key that opens the footage; the devices get its public half alone")
+
+
+async def _start_devices(plan: Plan, teller: Teller, stack: contextlib.AsyncExitStack) -> None:
+    async def start(device: str, kind: str, source: str, metres: int) -> None:
+        await run(
+            "device", "init", "--home", str(plan.home(device)), "--name", device, "--kind", kind, "--source", source,
+            "--owner", str(plan.out / "household" / "owner.pub.json"), "--lat", str(LAT + metres / 111_000),
+            "--lon", str(LON), "--neighbourhood", str(plan.out / "neighbourhood" / FACTS_NAME),
+            "--seed", str(plan.seed), log=plan.log(f"{device}-init"),
+        )  # fmt: skip
+        await stack.enter_async_context(serving(plan.log(device), "device", "run", "--home", str(plan.home(device))))
+
+    with teller.working("starting a doorbell and a camera"):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(start(DOORBELL, "doorbell", SCENES[DOORBELL], 0))
+            group.create_task(start(CAMERA, "camera", _camera_source(plan), 20))
+    teller.tell(DOORBELL, "films")
+    teller.tell(CAMERA, "films" + (f" {plan.video.name}" if plan.video else ""))
+
+
+async def _admit(plan: Plan, teller: Teller) -> None:
+    application = await run(
+        "agency", "init", "--dir", str(plan.out / "agency"), "--id", "springfield-pd",
+        "--name", "Springfield Police Department", "--domain", "police.springfield.example",
+        "--contact", "footage@police.springfield.example",
+        "--neighbourhood", str(plan.out / "neighbourhood" / FACTS_NAME), log=plan.log("agency"),
+    )  # fmt: skip
+    file = plan.out / "agency" / "application.json"
+    file.write_text(application, encoding="utf-8")
+    await run(
+        "broker", "admit", str(file), "--dir", str(plan.out / "neighbourhood"),
+        "--evidence", "Letter of the city clerk, seen by the operator", log=plan.log("operator"),
+    )  # fmt: skip
+    teller.tell("operator", "admits Springfield Police Department; the admission is an entry of the public log")
+
+
+async def _listen(facts: Facts, seen: Seen, teller: Teller) -> None:
+    """Hear what the home's own broker hears, as Home Assistant would."""
+    address = BrokerAddress(host=facts.mqtt_host, port=facts.mqtt_port, client_id="latchstring-demo-owner")
+    with contextlib.suppress(BrokerLost):
+        async with Connection(address, will=None, timing=LinkTiming()) as connection:
+            await connection.subscribe("latchstring/+/event", qos=1)
+            async for message in connection.messages():
+                _heard(message.topic, message.payload, seen, teller)
+
+
+def _heard(topic: str, payload: bytes, seen: Seen, teller: Teller) -> None:
+    device = topic.split("/")[1]
+    event = parse_json(payload, max_bytes=65_536, what=topic)
+    event["device"] = device
+    known = seen.events.get(event["id"])
+    seen.events[event["id"]] = event
+    if event["phase"] == "start" and known is None:
+        words = {"ring": "somebody rings the bell", "motion": "something moves"}
+        teller.tell(device, words[event["type"]])
+    elif event["phase"] == "end":
+        teller.tell(device, f"the {event['type']} is over")
+    seen.changed.set()
+
+
+async def _film(plan: Plan, seen: Seen, teller: Teller) -> None:
+    def done() -> bool:
+        rung = bool(seen.of(DOORBELL, "ring"))
+        doorbell = any(one["phase"] == "end" for one in seen.of(DOORBELL, "motion"))
+        # A film may never come to rest; some seconds of it will do.
+        camera = any(one["phase"] == "end" or _old(one, 8) for one in seen.of(CAMERA, "motion"))
+        return rung and doorbell and camera
+
+    with teller.working("filming: a visitor comes to the door, somebody crosses the driveway"):
+        until = time.monotonic() + FILM_S
+        while not done():
+            if time.monotonic() > until:
+                silent = [name for name in (DOORBELL, CAMERA) if not seen.of(name, "motion")]
+                what = (
+                    f"nothing moved in front of {', '.join(silent)}" if silent else "the scenes did not come to an end"
+                )
+                raise CommandError(f"{what} within {FILM_S:.0f} s; see {plan.out / 'logs'}")
+            seen.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await seen.changed.wait()
+
+
+async def _ask(plan: Plan, story: Story, teller: Teller) -> str:
+    now_us = time.time_ns() // 1_000
+    posted = await run(
+        "agency", "post", "--dir", str(plan.out / "agency"), "--case", CASE, "--incident", "package-theft",
+        "--description", "A parcel was taken from a porch. We look for whoever was at the doors or drives nearby.",
+        "--lat", str(LAT + 0.0003), "--lon", str(LON + 0.0004), "--radius-m", "250",
+        "--start", format_time(now_us - 30 * MINUTE_US), "--end", format_time(now_us),
+        "--purpose", "Find out who took the parcel", "--retention-days", "90", "--json",
+        log=plan.log("agency"), parse=True,
+    )  # fmt: skip
+    leaf = str(posted["leaf"])
+    story.request(plan.out / "agency" / "requests" / leaf, posted)
+    teller.tell("agency", f"asks in public: case {CASE}, 250 m, the last 30 minutes (entry {posted['index']})")
+    return leaf
+
+
+async def _match(plan: Plan, leaf: str, teller: Teller) -> None:
+    async def offered(device: str) -> None:
+        client = ControlClient(plan.home(device))
+        until = time.monotonic() + MATCH_S
+        while True:
+            with contextlib.suppress(ControlError):  # not known yet
+                summary = await asyncio.to_thread(client.call, "request", leaf=leaf)
+                if summary["state"] == "offered":
+                    break
+                if summary["state"] != "announced":
+                    raise CommandError(f"{device} finds the request {summary['state']}: {summary['message']}")
+            if time.monotonic() > until:
+                raise CommandError(f"{device} did not learn of the request within {MATCH_S:.0f} s")
+            await asyncio.sleep(0.2)
+        count = len(summary["clips"])
+        teller.tell(
+            device, f"verifies the request and finds {count} matching clip{'s' * (count > 1)}, at home; tells nobody"
+        )
+
+    with teller.working("each device checks the request against the log's pinned key, and matches at home"):
+        await asyncio.gather(offered(DOORBELL), offered(CAMERA))
+
+
+async def _decide(plan: Plan, leaf: str, story: Story, teller: Teller) -> None:
+    with teller.working("the owner unlocks, opens the doorbell's clip, seals it to the agency, signs"):
+        released = await run(
+            "review", "approve", leaf, "--home", str(plan.home(DOORBELL)), "--owner-key", str(plan.owner_key),
+            "--passphrase-file", str(plan.passphrase), "--yes", "--json", log=plan.log("owner"), parse=True,
+        )  # fmt: skip
+    if released["state"] != "received":
+        raise CommandError(f"the approved bundle is {released['state']} where it should be received")
+    story.released(DOORBELL, released)
+    teller.tell(
+        "owner", f"approves the doorbell's clip: {released['bundle_bytes']:,} bytes leave, sealed to the agency"
+    )
+    await run("review", "decline", leaf, "--home", str(plan.home(CAMERA)), log=plan.log("owner"))
+    story.decided(CAMERA, "declined", leaf)
+    teller.tell("owner", "declines the camera's clip: nothing is sent, and nobody is told")
+
+
+async def _receive(plan: Plan, leaf: str, story: Story, teller: Teller) -> None:
+    folder = str(plan.out / "agency")
+    bundles = await run("agency", "fetch", leaf, "--dir", folder, "--json", log=plan.log("agency"), parse=True)
+    if [one["sha256"] for one in bundles] != [story.bundle_sha256]:
+        raise CommandError(f"the agency was given {len(bundles)} bundles where exactly the approved one was expected")
+    bundle = Path(bundles[0]["path"])
+    opened = await run(
+        "agency", "open", str(bundle), "--dir", folder, "--out", str(plan.out / "opened"), "--json",
+        log=plan.log("agency"), parse=True,
+    )  # fmt: skip
+    await asyncio.to_thread(story.received, bundle, opened)
+    teller.tell("agency", f"opens the bundle: {len(opened['files'])} files, every one verified")
+
+
+async def _check(plan: Plan, facts: Facts, story: Story, teller: Teller) -> None:
+    folder = plan.out / "neighbourhood"
+    report = await run(
+        "log", "verify", f"{facts.url}/log", "--neighbourhood", str(folder / FACTS_NAME), "--json",
+        log=plan.log("public"), parse=True,
+    )  # fmt: skip
+    story.log(folder / "log", facts, report)
+    teller.tell("public", f"checks the log: {report['size']} entries, every hash and rule holds")
+
+
+async def _sealed_bytes(plan: Plan) -> dict[str, int]:
+    found = {}
+    for device in (DOORBELL, CAMERA):
+        status = await asyncio.to_thread(ControlClient(plan.home(device)).call, "status")
+        found[device] = int(status["storage"]["bytes"])
+    return found
+
+
+def _camera_source(plan: Plan) -> str:
+    return SCENES[CAMERA] if plan.video is None else f"file:{plan.video}"
+
+
+def _old(event: dict[str, Any], seconds: float) -> bool:
+    return time.time_ns() // 1_000 - parse_time(event["start"]) > seconds * 1_000_000
+
+
+def _fresh(out: Path | None) -> Path:
+    if out is None:
+        return Path(tempfile.mkdtemp(prefix="latchstring-demo-"))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CommandError(f"{out} exists and is not an empty folder; give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    return out.resolve()

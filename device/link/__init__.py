@@ -1,0 +1,46 @@
+"""What carries: MQTT links with a durable outbox, Home Assistant's view of the device, and the one door for bundles.
+
+It carries and does not decide. `upload` is the only way out for anything derived from pixels.
+"""
+
+from .errors import BrokerLost, LinkError, NotApproved, UploadInterrupted, UploadRefused
+from .events import Happening, Health
+from .links import Links, make_links, request_mailbox, same_broker
+from .mailbox import Mailbox
+from .outbox import SCHEMA, Outbox, OutboxLimits, OutboxStats
+from .reports import DeviceCard, Reporter
+from .retained import RetainedTable
+from .session import LinkHealth, MqttLink
+from .settings import Backoff, BrokerAddress, BrokerTls, LinkTiming
+from .upload import UploadJob, UploadPatience, upload_bundle
+
+__all__ = [
+    "SCHEMA",
+    "Backoff",
+    "BrokerAddress",
+    "BrokerLost",
+    "BrokerTls",
+    "DeviceCard",
+    "Happening",
+    "Health",
+    "LinkError",
+    "LinkHealth",
+    "LinkTiming",
+    "Links",
+    "Mailbox",
+    "MqttLink",
+    "NotApproved",
+    "Outbox",
+    "OutboxLimits",
+    "OutboxStats",
+    "Reporter",
+    "RetainedTable",
+    "UploadInterrupted",
+    "UploadJob",
+    "UploadPatience",
+    "UploadRefused",
+    "make_links",
+    "request_mailbox",
+    "same_broker",
+    "upload_bundle",
+]

@@ -1,0 +1,1 @@
+"""Pictures: capture, scenes, codec, motion, recorder. Knows no other room."""

@@ -1,0 +1,115 @@
+"""Where pictures come from: the address of a source, its settings, and the one interface that all of them have."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+from device.video.encoder import EncoderSettings
+from device.video.errors import SceneError, SourceError
+from device.video.packets import Packet, Ring
+from device.video.scene import builtin_scene
+
+SourceKind = Literal["file", "scene", "rtsp", "v4l2"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """A source's address: what kind, and a path or URL. `shown` is fit for logs: without a password."""
+
+    kind: SourceKind
+    location: str
+
+    @property
+    def live(self) -> bool:
+        """Whether it is a camera, which gives pictures in its own time and may come back after it went."""
+        return self.kind in ("rtsp", "v4l2")
+
+    @property
+    def shown(self) -> str:
+        """The address as it may stand in a log."""
+        if self.kind != "rtsp":
+            return f"{self.kind}:{self.location}"
+        parts = urlsplit(self.location)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureSettings:
+    """How sources are read.
+
+    `loop`: begin a file or scene again at its end. `seed`: of a scene. `stall_s`: a camera silent for so long is
+    lost. `queue_bytes`: what a camera may be ahead of us before groups of pictures are dropped.
+    """
+
+    loop: bool = False
+    seed: int = 0
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout_s: float = 8.0
+    stall_s: float = 8.0
+    queue_bytes: int = 12_000_000
+
+
+class Source(Protocol):
+    """Something that gives packets in decoding order, rings among them. Not paced: a file gives as fast as it is asked.
+
+    Wall-clock times never run backwards within one source.
+    """
+
+    @property
+    def dropped(self) -> int:
+        """Packets lost so far: damaged, before the first keyframe, or because nobody took them in time."""
+        ...
+
+    def items(self) -> Iterator[Packet | Ring | None]:
+        """Give what comes next; None where a camera has nothing for now, so that the caller may look about.
+
+        Ends where a file or scene does. SourceError: can't be used. SourceVanishedError: a camera that went away.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the device or file; `items` ends soon after. May be called twice, and from another thread."""
+        ...
+
+
+def parse_source(text: str, *, base: Path | None = None) -> SourceSpec:
+    """Return the source that a setting names.
+
+    `file:PATH`, `scene:NAME` or `scene:PATH.toml`, `rtsp://…`, `v4l2:DEVICE`; relative paths are taken from `base`.
+    SourceError if it is none of these, or names a scene that there isn't.
+    """
+    kind, colon, rest = text.partition(":")
+    if kind in ("rtsp", "rtsps"):
+        return SourceSpec(kind="rtsp", location=_rtsp(text))
+    if not colon or kind not in ("file", "scene", "v4l2"):
+        raise SourceError(
+            source=text, reason="is no source; use file:PATH, scene:NAME, rtsp://HOST/PATH or v4l2:DEVICE"
+        )
+    if not rest or "\0" in rest:
+        raise SourceError(source=text, reason=f"says nothing after {kind}:")
+    if kind == "v4l2":
+        device = f"/dev/video{rest}" if rest.isascii() and rest.isdigit() else rest
+        return SourceSpec(kind="v4l2", location=device)
+    path = (base or Path()) / Path(rest).expanduser()
+    if kind == "file":
+        return SourceSpec(kind="file", location=str(path))
+    if "/" in rest or rest.endswith(".toml"):
+        return SourceSpec(kind="scene", location=str(path))
+    try:
+        return SourceSpec(kind="scene", location=str(builtin_scene(rest)))
+    except SceneError as error:
+        raise SourceError(source=text, reason=error.reason) from error
+
+
+def _rtsp(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        named = False
+    if not named:
+        raise SourceError(source="rtsp", reason="the address needs a host, as in rtsp://camera.local/stream")
+    return text

@@ -1,0 +1,238 @@
+"""H.264 byte forms: Annex B and avcC to the one canonical form, parameter sets, and what little of them we read.
+
+Pure functions over bytes; ITU-T H.264 (08/2021) and ISO/IEC 14496-15 are cited by section. No codec is called here.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from device.video.errors import BitstreamError
+
+NAL_SLICE = 1
+NAL_IDR = 5
+NAL_SPS = 7
+NAL_PPS = 8
+NAL_AUD = 9
+
+_LENGTH_BYTES = 4
+_TYPE_MASK = 0x1F
+_AVCC_MIN_BYTES = 7
+_MAX_SETS = 31
+# Profiles whose SPS carries chroma format, bit depth and scaling lists (7.3.2.1.1).
+_HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+_MAX_GOLOMB_ZEROS = 31
+_CHROMA_444 = 3
+
+
+def nal_type(nal: bytes) -> int:
+    """Type of a NAL unit (7.4.1); 0 for an empty one."""
+    return nal[0] & _TYPE_MASK if nal else 0
+
+
+def split_annexb(data: bytes) -> list[bytes]:
+    """NAL units of an Annex B byte stream, without start codes and trailing zeros; empty ones are left out."""
+    starts: list[int] = []
+    at = data.find(b"\x00\x00\x01")
+    while at >= 0:
+        starts.append(at)
+        at = data.find(b"\x00\x00\x01", at + 3)
+    ends = [*starts[1:], len(data)][: len(starts)]
+    nals = (data[start + 3 : end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=True))
+    return [nal for nal in nals if nal]
+
+
+def split_prefixed(data: bytes, *, length_bytes: int = _LENGTH_BYTES) -> Iterator[bytes]:
+    """NAL units of length-prefixed data; BitstreamError when a length points past the end."""
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + length_bytes])
+        at += length_bytes
+        if at + size > len(data):
+            raise BitstreamError(f"a NAL unit of {size} bytes runs past the end of its access unit")
+        yield data[at : at + size]
+        at += size
+
+
+def join_prefixed(nals: Iterable[bytes]) -> bytes:
+    """NAL units with a 4-byte length before each."""
+    return b"".join(len(nal).to_bytes(_LENGTH_BYTES) + nal for nal in nals)
+
+
+def is_annexb(data: bytes) -> bool:
+    """Whether the bytes start with a start code; an avcC record starts with 1."""
+    return data.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01"))
+
+
+def is_idr(data: bytes) -> bool:
+    """Whether a canonical access unit is an IDR picture: decided by its first slice. BitstreamError if damaged."""
+    for nal in split_prefixed(data):
+        kind = nal_type(nal)
+        if kind == NAL_IDR:
+            return True
+        if kind == NAL_SLICE:
+            return False
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterSets:
+    """Sequence and picture parameter sets, in the order in which they came."""
+
+    sps: tuple[bytes, ...]
+    pps: tuple[bytes, ...]
+
+    def avcc(self) -> bytes:
+        """Return the avcC record for these sets, with 4-byte lengths (14496-15, 5.3.3.1.2)."""
+        if not self.sps or not self.pps:
+            raise BitstreamError("parameter sets are missing")
+        if len(self.sps) > _MAX_SETS:
+            raise BitstreamError(f"{len(self.sps)} sequence parameter sets, at most {_MAX_SETS} fit")
+        first = parse_sps(self.sps[0])
+        out = bytearray([1, *self.sps[0][1:4], 0xFC | (_LENGTH_BYTES - 1), 0xE0 | len(self.sps)])
+        for sps in self.sps:
+            out += len(sps).to_bytes(2) + sps
+        out.append(len(self.pps))
+        for pps in self.pps:
+            out += len(pps).to_bytes(2) + pps
+        if first.profile in _HIGH_PROFILES:
+            out += bytes([0xFC | first.chroma_format, 0xF8 | first.luma_depth - 8, 0xF8 | first.chroma_depth - 8, 0])
+        return bytes(out)
+
+
+def sets_from_annexb(data: bytes) -> ParameterSets:
+    """Parameter sets in Annex B bytes; either tuple may be empty."""
+    nals = split_annexb(data)
+    return ParameterSets(
+        sps=tuple(dict.fromkeys(nal for nal in nals if nal_type(nal) == NAL_SPS)),
+        pps=tuple(dict.fromkeys(nal for nal in nals if nal_type(nal) == NAL_PPS)),
+    )
+
+
+def parse_avcc(record: bytes) -> tuple[int, ParameterSets]:
+    """Length size in bytes and the parameter sets of an avcC record; BitstreamError if it is cut or none."""
+    if len(record) < _AVCC_MIN_BYTES or record[0] != 1:
+        raise BitstreamError("this is no avcC record")
+    at = 5
+    found: list[tuple[bytes, ...]] = []
+    for mask in (_TYPE_MASK, 0xFF):
+        count, at = record[at] & mask if at < len(record) else 0, at + 1
+        sets: list[bytes] = []
+        for _ in range(count):
+            size = int.from_bytes(record[at : at + 2])
+            nal = record[at + 2 : at + 2 + size]
+            if not size or len(nal) != size:
+                raise BitstreamError("the avcC record is cut short")
+            sets.append(nal)
+            at += 2 + size
+        found.append(tuple(sets))
+    return (record[4] & 3) + 1, ParameterSets(sps=found[0], pps=found[1])
+
+
+class _Bits:
+    """Bits of a raw byte sequence payload, emulation prevention taken out (7.3.1)."""
+
+    def __init__(self, nal: bytes) -> None:
+        payload = nal[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+        self._left = len(payload) * 8
+        self._value = int.from_bytes(payload)
+
+    def u(self, count: int) -> int:
+        """Unsigned integer of so many bits."""
+        if count > self._left:
+            raise BitstreamError("a sequence parameter set is cut short")
+        self._left -= count
+        return (self._value >> self._left) & ((1 << count) - 1)
+
+    def ue(self) -> int:
+        """Unsigned Exp-Golomb code (9.1)."""
+        zeros = 0
+        while not self.u(1):
+            zeros += 1
+            if zeros > _MAX_GOLOMB_ZEROS:
+                raise BitstreamError("a sequence parameter set holds an endless number")
+        return (1 << zeros) - 1 + self.u(zeros)
+
+    def se(self) -> int:
+        """Signed Exp-Golomb code (9.1.1)."""
+        code = self.ue()
+        return (code + 1) // 2 if code % 2 else -(code // 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpsInfo:
+    """What we read of a sequence parameter set: profile, sampling and the cropped size in pixels."""
+
+    profile: int
+    chroma_format: int
+    luma_depth: int
+    chroma_depth: int
+    width: int
+    height: int
+
+
+def _skip_scaling_lists(bits: _Bits, chroma_format: int) -> None:
+    for index in range(8 if chroma_format != _CHROMA_444 else 12):
+        if not bits.u(1):
+            continue
+        last, following = 8, 8
+        for _ in range(16 if index < 6 else 64):  # noqa: PLR2004 - the first six lists are 4x4 (7.3.2.1.1.1)
+            if following:
+                following = (last + bits.se()) % 256
+            last = following or last
+
+
+def _skip_order_count(bits: _Bits) -> None:
+    kind = bits.ue()
+    if kind == 0:
+        bits.ue()
+    elif kind == 1:
+        bits.u(1)
+        bits.se()
+        bits.se()
+        for _ in range(min(bits.ue(), 255)):
+            bits.se()
+
+
+def parse_sps(nal: bytes) -> SpsInfo:
+    """Read a sequence parameter set as far as its cropping (7.3.2.1.1); BitstreamError if it can't be one."""
+    if nal_type(nal) != NAL_SPS:
+        raise BitstreamError("a sequence parameter set was expected")
+    bits = _Bits(nal)
+    profile = bits.u(8)
+    bits.u(16)
+    bits.ue()
+    chroma, luma_depth, chroma_depth, separate = 1, 8, 8, 0
+    if profile in _HIGH_PROFILES:
+        chroma = bits.ue()
+        separate = bits.u(1) if chroma == _CHROMA_444 else 0
+        luma_depth, chroma_depth = 8 + bits.ue(), 8 + bits.ue()
+        bits.u(1)
+        if bits.u(1):
+            _skip_scaling_lists(bits, chroma)
+    bits.ue()
+    _skip_order_count(bits)
+    bits.ue()
+    bits.u(1)
+    width = (bits.ue() + 1) * 16
+    map_units = bits.ue() + 1
+    frame_only = bits.u(1)
+    if not frame_only:
+        bits.u(1)
+    bits.u(1)
+    height = map_units * 16 * (2 - frame_only)
+    if bits.u(1):
+        planar = 0 if separate else chroma
+        unit_x = 2 if planar in (1, 2) else 1
+        unit_y = (2 if planar == 1 else 1) * (2 - frame_only)
+        width -= (bits.ue() + bits.ue()) * unit_x
+        height -= (bits.ue() + bits.ue()) * unit_y
+    if chroma > _CHROMA_444 or max(luma_depth, chroma_depth) > 14 or min(width, height) <= 0:  # noqa: PLR2004 - 7.4.2.1.1
+        raise BitstreamError("a sequence parameter set holds impossible values")
+    return SpsInfo(
+        profile=profile,
+        chroma_format=chroma,
+        luma_depth=luma_depth,
+        chroma_depth=chroma_depth,
+        width=width,
+        height=height,
+    )
