@@ -93,7 +93,7 @@ def demo(
 
     A visitor rings, somebody crosses the driveway; both devices seal what they film and tell the home's broker. An
     agency asks in public; both devices match at home; the owner shares the doorbell's clip and declines the camera's;
-    the agency opens what it was given. The folder keeps it all: keys, clips, log, bundle, story.json, contact-sheet.png.
+    the agency opens what it was given. The folder keeps it all: keys, clips, log, bundle, story and pictures.
     """
     if video is not None and not video.is_file():
         raise CommandError(f"{video} is no file")

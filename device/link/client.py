@@ -28,7 +28,7 @@ from typing import Any, Self
 import aiomqtt
 
 from .errors import BrokerLost
-from .settings import BrokerAddress, LinkTiming
+from .settings import BrokerAddress, LinkTiming, TlsContext
 
 MAX_WINDOW = 40
 REFUSED = 0x80  # SUBACK return code "failure"
@@ -149,8 +149,9 @@ class _Client(aiomqtt.Client):
     Connecting runs in a thread that can't be stopped. If that is under way, it closes what it made when it is done.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, tls_context: TlsContext | None, **kwargs: Any) -> None:
+        super().__init__(*args, tls_context=tls_context, **kwargs)
+        self._tls = tls_context
         self._guard = threading.Lock()
         self._connecting = False
         self._abandoned = False
@@ -177,6 +178,10 @@ class _Client(aiomqtt.Client):
             return
         try:
             super()._client_connect()
+        except OSError:
+            if self._tls is not None and self._tls.wrapped is not None:
+                self._tls.wrapped.close()  # paho forgets it when the handshake fails
+            raise
         finally:
             with self._guard:
                 self._connecting = False

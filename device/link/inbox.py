@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from broker.wire.encoding import WireError, parse_decimal, to_base64
+from broker.wire.encoding import WireError, parse_decimal, parse_json, to_base64
 from broker.wire.inbox import ENVELOPE_KEY, OFFSET_TYPE, TUS_VERSION
 
 from .errors import UploadRefused
@@ -17,8 +17,8 @@ from .errors import UploadRefused
 MAX_ANSWER_BYTES = 65_536
 MAX_LOCATION_CHARS = 2_048
 MAX_LINE_CHARS = 200
-# Conflict, timeout, too early, locked, too many requests: the inbox says no for now.
-FOR_NOW = frozenset({408, 409, 423, 425, 429})
+# Time-out, conflict, locked, too early, too many requests; 460 is tus for bytes that were damaged on the way.
+FOR_NOW = frozenset({408, 409, 423, 425, 429, 460})
 
 
 class Again(Exception):  # noqa: N818 - a signal within this room: try again
@@ -162,6 +162,9 @@ def _expect(answer: Answer, status: int, what: str) -> None:
 
 
 def _first_line(body: bytes) -> str:
-    text = body.decode("utf-8", "replace").strip()
-    line = text.splitlines()[0] if text else ""
+    try:
+        text = str(parse_json(body, max_bytes=MAX_ANSWER_BYTES)["error"]["message"])
+    except (WireError, LookupError, TypeError):
+        text = body.decode("utf-8", "replace")
+    line = next(iter(text.strip().splitlines()), "")
     return "".join(char for char in line if char.isprintable())[:MAX_LINE_CHARS]

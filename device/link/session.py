@@ -2,9 +2,9 @@
 
 `MqttLink.run()` lives as long as the daemon; each `run_once()` is one connection with tasks of its own:
 
-    read      reads without pause until the connection ends; hands each message to its subscription's handler, which
-    only stores it retained  publishes what the retained table holds, then what changes in it drain     moves the
-    outbox, at most `WINDOW` messages without their PUBACK; one task a message in flight
+    read      reads without pause until the connection ends; each message goes to its subscription's handler
+    retained  publishes what the retained table holds, then what changes in it
+    drain     moves the outbox, at most `WINDOW` messages without their PUBACK; one task a message in flight
 
 When one of them ends, all end with it: nothing waits for an answer that the lost connection can't bring.
 
@@ -18,8 +18,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -32,13 +30,11 @@ from .errors import BrokerLost, LinkError
 from .outbox import Outbox, Outgoing
 from .retained import RetainedTable
 from .settings import BrokerAddress, LinkTiming, system_random
+from .threads import in_thread
 
 log = structlog.get_logger()
 
 WINDOW = 20
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,19 +282,6 @@ class MqttLink:
             RuntimeError
         ):  # the loop is closed: the link is over, and the outbox keeps what it has
             self._loop.call_soon_threadsafe(call)
-
-
-async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a call that blocks on the disk in a thread, and see it to its end also when cancelled.
-
-    Its transaction goes on anyway.
-    """
-    running = asyncio.get_running_loop().run_in_executor(None, partial(call, *args, **kwargs))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        raise
 
 
 def matches(topic_filter: str, topic: str) -> bool:

@@ -5,10 +5,22 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 MIN_KEEPALIVE_S = 2
 MAX_PORT = 65_535
 CLIENT_ID_BYTES = 23  # MQTT 3.1.1, section 3.1.3.1: every server takes this many; longer ones are the server's choice
+
+
+class TlsContext(ssl.SSLContext):
+    """Remembers the socket that it wrapped last, so that whoever sees a handshake fail can close it."""
+
+    wrapped: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """Wrap a socket as the base class does."""
+        self.wrapped = super().wrap_socket(*args, **kwargs)
+        return self.wrapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +35,13 @@ class BrokerTls:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("a TLS client certificate and its key are given together or not at all")
 
-    def context(self) -> ssl.SSLContext:
+    def context(self) -> "TlsContext":
         """Load the files; raises OSError (ssl.SSLError is one) if they can't be read."""
-        context = ssl.create_default_context(cafile=self.ca)
+        context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name; TLS 1.2 and newer
+        if self.ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(self.ca)
         if self.certificate is not None and self.key is not None:
             context.load_cert_chain(self.certificate, self.key)
         return context

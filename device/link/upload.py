@@ -31,6 +31,7 @@ from .bundle import ApprovedBundle, open_bundle
 from .errors import NotApproved, UploadInterrupted, UploadRefused
 from .inbox import Again, Inbox, Vanished
 from .settings import Backoff, system_random
+from .threads import in_thread
 
 log = structlog.get_logger()
 
@@ -80,7 +81,7 @@ async def upload_bundle(
     inbox = Inbox(job.inbox_url, client=client, timeout_s=patience.timeout_s)
     opened = open_bundle(job.bundle, approval)
     async with AsyncExitStack() as stack:
-        bundle = await asyncio.to_thread(opened.__enter__)
+        bundle = await in_thread(opened.__enter__)
         stack.push(opened)
         sending = _Sending(
             approval=approval,
@@ -143,7 +144,7 @@ class _Sending:
         offset = await self._inbox.offset(place, size=self.total)
         self._note(offset)
         while offset < self.total:
-            data = await asyncio.to_thread(self._bundle.read, offset)
+            data = await in_thread(self._bundle.read, offset)
             offset = await self._inbox.append(place, data, offset=offset, size=self.total)
             self._note(offset)
         return self._verified(await self._inbox.receipt(place))

@@ -60,7 +60,7 @@ class StreamReader:
     def _copied(self) -> Iterator[Packet]:
         canonical = self._canonical()
         broken = True
-        for packet in self._container.demux(self._stream):
+        for packet in self._demuxed():
             if not packet.size:
                 continue
             dts, pts = self.timeline.place(self._ticks(packet.dts), self._ticks(packet.pts))
@@ -72,6 +72,16 @@ class StreamReader:
             span_us = us_from_ticks(self._span(packet.duration))
             yield Packet(config=canonical.config, unit=unit, at_us=self._wall(pts), duration_us=span_us)
 
+    def _demuxed(self) -> Iterator["av.Packet[VideoStream]"]:
+        while True:
+            try:
+                yield from self._container.demux(self._stream)
+            except IndexError:
+                # A damaged transport stream brings up streams that PyAV doesn't know; reading goes on after them.
+                self.dropped += 1
+                continue
+            return
+
     def _canonical(self) -> Canonical:
         try:
             return Canonical(extradata=self._stream.codec_context.extradata)
@@ -80,7 +90,7 @@ class StreamReader:
 
     def _encoded(self) -> Iterator[Packet]:
         self._stream.codec_context.thread_count = 1
-        for packet in self._container.demux(self._stream):
+        for packet in self._demuxed():
             try:
                 frames = packet.decode()
             except (av.error.InvalidDataError, av.error.UndefinedError):
