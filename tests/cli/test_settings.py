@@ -80,4 +80,4 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
     """Nobody changes settings once they are read."""
     settings = load_settings(home_with(tmp_path, GOOD))
     with pytest.raises(ValueError, match="frozen"):
-        settings.camera.source = "other"
+        settings.camera.source = "other"  # type: ignore[misc]
