@@ -34,6 +34,7 @@ logger = structlog.get_logger()
 
 FACTS_NAME = "neighbourhood.json"
 MAX_FACTS_BYTES = 65_536
+SWEEP_EVERY_S = 600.0
 
 
 def system_now_us() -> int:
@@ -114,7 +115,7 @@ async def run(
                 mqtt_host=settings.mqtt.host,
                 mqtt_port=mqtt_port,
             )
-            await _serve(app, sock, service, stop, ready=lambda: _ready(facts, folder, on_ready))
+            await _serve(app, sock, service, box, stop, ready=lambda: _ready(facts, folder, on_ready))
 
 
 def _ready(facts: Facts, folder: Path, on_ready: Callable[[Facts], None]) -> None:
@@ -124,18 +125,33 @@ def _ready(facts: Facts, folder: Path, on_ready: Callable[[Facts], None]) -> Non
 
 
 async def _serve(
-    app: Starlette, sock: socket.socket, service: log.LogService, stop: asyncio.Event, *, ready: Callable[[], None]
+    app: Starlette,
+    sock: socket.socket,
+    service: log.LogService,
+    box: inbox.Inbox,
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[], None],
 ) -> None:
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3)
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
         announcing = tasks.create_task(service.run(), name="announcer")
+        sweeping = tasks.create_task(_sweep(box), name="inbox-sweep")
         tasks.create_task(server.serve(sockets=[sock]), name="http")
         await server.listening.wait()
         ready()
         await stop.wait()
         server.should_exit = True
         announcing.cancel()
+        sweeping.cancel()
+
+
+async def _sweep(box: inbox.Inbox) -> None:
+    """Forget uploads that were begun and left."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        await asyncio.to_thread(box.sweep)
 
 
 class _Server(uvicorn.Server):

@@ -7,6 +7,7 @@ also re-encodes to the same bytes, so that no value has two spellings. No I/O, n
 import base64
 import binascii
 import json
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +28,7 @@ def canonical(value: Any) -> bytes:
     """Return the RFC 8785 form of a JSON value; raises WireError for what JSON can't carry exactly."""
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:  # a surrogate in a key: UnicodeError
         raise WireError(f"cannot be written as canonical JSON: {error}") from error
 
 
@@ -38,7 +39,7 @@ def parse_json(data: bytes, *, max_bytes: int, what: str = "JSON") -> Any:
     try:
         text = data.decode("utf-8")
         _check_depth(text, what)
-        return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_no_constant, parse_float=_finite_float)
     except UnicodeDecodeError as error:
         raise WireError(f"{what} is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
@@ -91,7 +92,8 @@ def parse_decimal(text: str, *, what: str = "number") -> int:
 
 def format_time(at_us: int) -> str:
     """Return microseconds since the Unix epoch as RFC 3339 UTC with six decimals and `Z`."""
-    return (EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    moment = (EPOCH + timedelta(microseconds=at_us)).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds") + "Z"  # strftime does not pad a year before 1000
 
 
 def parse_time(text: str, *, what: str = "time") -> int:
@@ -116,6 +118,13 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise WireError(f"{name} is not JSON")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise WireError(f"{text[:24]} is too large for JSON")
+    return number
 
 
 def _check_depth(text: str, what: str) -> None:

@@ -8,6 +8,7 @@ import h3
 EARTH_RADIUS_M = 6_371_008.8
 E7 = 10_000_000
 CELL_RESOLUTION = 4  # some 1,700 km2: a subscription tells no more than a region
+_RIM_POINTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,16 @@ def cell_of(point: Point) -> str:
 def cells_of_circle(centre: Point, radius_m: int) -> list[str]:
     """Return, sorted, every cell that a circle touches.
 
-    The radius is at most a few hundred metres where a cell is some 20 km wide, so the points that could lie in
-    a neighbour are on the rim: 32 of them and the centre decide, taken a little outside to be on the safe side.
+    The radius is at most a few hundred metres where a cell is some 20 km wide, so what could lie in a neighbour is on
+    the rim: many points of it and the centre decide. They are taken a little outside, and so densely that no corner
+    of a cell reaches into the circle between two of them.
     """
     cells = {cell_of(centre)}
     reach = radius_m * 1.02 + 1
     dlat = math.degrees(reach / EARTH_RADIUS_M)
     dlon = dlat / max(1e-6, math.cos(math.radians(centre.lat)))
-    for step in range(32):
-        angle = math.tau * step / 32
+    for step in range(_RIM_POINTS):
+        angle = math.tau * step / _RIM_POINTS
         lat = max(-90.0, min(90.0, centre.lat + dlat * math.sin(angle)))
         lon = (centre.lon + dlon * math.cos(angle) + 180) % 360 - 180
         cells.add(cell_of(Point.from_degrees(lat, lon)))

@@ -39,7 +39,7 @@ EXCLUDED_PURPOSES = (
     "protected-traits",
     "victim-personal-data",
 )
-DEVICE_KINDS = ("camera", "doorbell")
+DOMAIN_FORM = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 
 
 def _time_in(value: Any) -> Any:
@@ -52,7 +52,7 @@ def _key_in(value: Any) -> Any:
 
 def _printable(text: str) -> str:
     # A request is shown to owners and the public: no control, bidirectional override or invisible characters.
-    if any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} and char != "\n" for char in text):
+    if any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} and char != "\n" for char in text):
         raise ValueError("contains invisible or control characters")
     if text != text.strip() or unicodedata.normalize("NFC", text) != text:
         raise ValueError("must be trimmed and in Unicode normal form C")
@@ -82,8 +82,8 @@ Digest = Annotated[str, _matching(r"[0-9a-f]{64}")]
 Slug = Annotated[str, _matching(NAME_FORM.pattern)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable), AfterValidator(_one_line)]
 Text = Annotated[str, Field(min_length=1, max_length=4_000), AfterValidator(_printable)]
-Domain = Annotated[str, Field(max_length=253), _matching(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")]
-Email = Annotated[str, Field(max_length=254), _matching(r"[A-Za-z0-9._%+-]{1,64}@[a-z0-9.-]{3,189}")]
+Domain = Annotated[str, Field(max_length=253), _matching(DOMAIN_FORM)]
+Email = Annotated[str, Field(max_length=254), _matching(r"[A-Za-z0-9._%+-]{1,64}@" + DOMAIN_FORM)]
 Recipient = Annotated[str, _matching(r"age1[02-9ac-hj-np-z]{58}")]
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 

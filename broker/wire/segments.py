@@ -5,7 +5,7 @@ r"""The plaintext of a segment: what is sealed at home, hashed into the capture 
     u32 length, codec configuration (an avcC record)
     u32 number of access units, then for each in decode order:
         i64 dts, i64 pts      90 kHz ticks, counted from the first unit's dts
-        u8 keyframe           0 or 1
+        u8 keyframe           1 for an IDR picture, and for no other recovery point
         u32 length, bytes     NAL units, each behind a big-endian u32 length
 
 All integers are big-endian. Only what an MP4 carries exactly is in it, so that whoever holds a clip can
@@ -107,6 +107,8 @@ def decode_segment(plaintext: bytes) -> WireSegment:
             at += length
     except struct.error as error:
         raise WireError("segment ends early") from error
+    if units and units[0].dts != 0:
+        raise WireError("segment's times do not begin at 0")
     segment = WireSegment(width, height, extradata, tuple(units))
     again = encode_segment(width=width, height=height, extradata=extradata, units=segment.units)
     if again != plaintext:

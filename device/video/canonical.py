@@ -23,6 +23,7 @@ from device.video.h264 import (
 from device.video.packets import AccessUnit, CodecConfig
 
 _FOUR_BYTES = 4
+_MAX_SIDE = 8192
 
 
 class Canonical:
@@ -79,6 +80,8 @@ def _config(sets: ParameterSets, *, record: bytes | None) -> CodecConfig:
     if not sets.sps:
         raise BitstreamError("parameter sets are missing")
     size = parse_sps(sets.sps[0])
+    if max(size.width, size.height) > _MAX_SIDE:
+        raise BitstreamError(f"pictures of {size.width}x{size.height}, each side may be {_MAX_SIDE} at most")
     return CodecConfig(width=size.width, height=size.height, extradata=record or sets.avcc())
 
 

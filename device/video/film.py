@@ -127,7 +127,7 @@ class Film:
         """End filming and close what is under way; returns once done, or after a second if the sink won't let go."""
         self._stopping = True
         self._wake.set()
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(_STOP_WAIT_S)
 
     def join(self, timeout_s: float | None = None) -> bool:

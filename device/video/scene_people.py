@@ -166,10 +166,10 @@ def _head(pen: _Pen, *, centre: tuple[float, float], hair: Colour, face: float |
     if face is None:
         return
     pen.oval((x + face * 0.8, y - 0.008), wide=0.05, high=0.062, colour=_SKIN)
-    pen.oval((x - face * 0.3, y + 0.035), wide=0.056, high=0.036, colour=hair)
+    pen.oval((x - face * 0.3, y + 0.048), wide=0.052, high=0.026, colour=hair)
     if face == 0.0:
         for side in (-1, 1):
-            pen.oval((x + side * 0.02, y), wide=0.006, high=0.008, colour=(40, 40, 50))
+            pen.oval((x + side * 0.02, y + 0.002), wide=0.0065, high=0.008, colour=(40, 40, 50))
         pen.limb([(x - 0.014, y - 0.04), (x + 0.014, y - 0.04)], thick=0.008, colour=(92, 98, 160))
 
 
