@@ -1,0 +1,151 @@
+"""Tells the neighbourhood over MQTT what the log holds: the checkpoint, and every request that has not expired.
+
+A request stands, retained, under each cell that its circle touches, from its publication in the log until it would
+have expired; a withdrawn one too, with its withdrawal, so that devices which were off learn of it. Then an empty
+payload clears it.
+What could not be published stays due and is tried again; nothing here is lost, since all of it follows from the log.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from broker.wire import topics
+from broker.wire.geo import cells_of_circle
+from broker.wire.topics import Announcement, LoggedEntry
+
+from .asynclog import AsyncLog
+from .book import Book, Posted
+from .errors import LogError
+
+log = structlog.get_logger()
+
+TICK_S = 5.0
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 30.0
+CLEAR_BACK_US = 30 * 24 * 3600 * 1_000_000  # what expired while we were off for longer is the broker's to forget
+
+
+class Publish(Protocol):
+    """Publishes at QoS 1; returns once the broker has acknowledged, raises NotPublishedError or OSError else."""
+
+    async def __call__(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish one message."""
+
+
+class Announcer:
+    """Keeps the retained messages equal to the log."""
+
+    def __init__(self, *, book: Book, log: AsyncLog, publish: Publish, now_us: Callable[[], int]) -> None:
+        self._book = book
+        self._log = log
+        self._publish = publish
+        self._now_us = now_us
+        self._due: dict[str, None] = {}
+        self._checkpoint_due = False
+        self._expiring: list[tuple[int, str]] = []
+        self._wake = asyncio.Event()
+
+    def posted(self, posted: Posted) -> None:
+        """Take note of a request that is in the log now."""
+        heapq.heappush(self._expiring, (posted.request.expires_at, posted.leaf))
+        self.changed(posted.leaf)
+
+    def changed(self, leaf: str) -> None:
+        """Take note that there is something new to say of a request."""
+        self._due[leaf] = None
+        self._wake.set()
+
+    def checkpoint_changed(self) -> None:
+        """Take note of a new checkpoint."""
+        self._checkpoint_due = True
+        self._wake.set()
+
+    async def republish(self) -> None:
+        """Publish everything again, after a start or when the broker may have lost it."""
+        now_us = self._now_us()
+        self._expiring = [
+            (p.request.expires_at, p.leaf) for p in self._book.requests() if p.request.expires_at > now_us
+        ]
+        heapq.heapify(self._expiring)
+        for posted in self._book.requests():
+            if posted.request.expires_at > now_us - CLEAR_BACK_US:
+                self.changed(posted.leaf)
+        self.checkpoint_changed()
+        await self.flush()
+
+    async def tick(self, now_us: int) -> None:
+        """Clear what has expired by `now_us`."""
+        while self._expiring and self._expiring[0][0] <= now_us:
+            _, leaf = heapq.heappop(self._expiring)
+            self.changed(leaf)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Publish what is due; raises LogError (NotPublishedError among them) or OSError and keeps the rest due."""
+        self._wake.clear()
+        if self._checkpoint_due:
+            self._checkpoint_due = False
+            try:
+                await self._publish(topics.CHECKPOINT, await self._log.checkpoint(), retain=True)
+            except (LogError, OSError):
+                self._checkpoint_due = True
+                raise
+        while self._due:
+            leaf = next(iter(self._due))
+            # Taken off first: what changes while it is being published is due again.
+            del self._due[leaf]
+            try:
+                await self._announce(leaf)
+            except (LogError, OSError):
+                self._due[leaf] = None
+                raise
+
+    async def run(self) -> None:
+        """Keep the broker up to date until cancelled."""
+        retry_s = FIRST_RETRY_S
+        again = self.republish()
+        while True:
+            try:
+                await again
+                retry_s = FIRST_RETRY_S
+            except (LogError, OSError) as error:
+                log.warning("announcement_failed", error=str(error), retry_s=retry_s)
+                await asyncio.sleep(retry_s)
+                retry_s = min(LAST_RETRY_S, 2 * retry_s)
+            else:
+                await self._wait()
+            again = self.tick(self._now_us())
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _announce(self, leaf: str) -> None:
+        posted = self._book.request(leaf)
+        if posted is None:
+            return
+        expired = posted.request.expires_at <= self._now_us()
+        payload = b"" if expired else await self._payload(posted)
+        area = posted.request.area
+        for cell in cells_of_circle(area.centre, area.radius_m):
+            await self._publish(topics.request(cell, leaf), payload, retain=True)
+        log.info("request_cleared" if expired else "request_announced", request=leaf, bytes=len(payload))
+
+    async def _payload(self, posted: Posted) -> bytes:
+        updates = self._book.updates_of(posted.leaf)
+        return Announcement(
+            request=await self._logged(posted.index),
+            admission=await self._logged(posted.admission.index),
+            updates=tuple([await self._logged(updated.index) for updated in updates]),
+        ).encode()
+
+    async def _logged(self, index: int) -> LoggedEntry:
+        envelope, proof = await self._log.logged(index)
+        return LoggedEntry(envelope, proof)

@@ -1,0 +1,189 @@
+"""Records: strict, with one spelling, safe to show, and bound to their type and key."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.wire.encoding import WireError, canonical, parse_canonical
+from broker.wire.envelopes import public_bytes, sign_envelope
+from broker.wire.records import (
+    Agency,
+    Approval,
+    Fetch,
+    FileDigest,
+    Receipt,
+    Record,
+    Release,
+    Request,
+    SegmentStatement,
+    SharedClip,
+    Update,
+    Upload,
+)
+from tests.wire.support import NOW_US, agency, key_of, request
+
+KEY = key_of("police")
+PUBLIC = public_bytes(KEY)
+DIGEST = "0123456789abcdef" * 4
+CLIP = SharedClip(
+    file="clip-1.mp4", start=NOW_US, end=NOW_US + 5, first_seq=0, last_seq=2, transformations=("blurred faces",)
+)
+FILE = FileDigest(name="segments.json", bytes=3, sha256=DIGEST)
+RECIPIENT = "age1" + "q" * 58
+
+EVERY: list[Record] = [
+    agency(),
+    request(),
+    Update(agency="pd", request=DIGEST, kind="withdrawn", note="Found.", at=NOW_US),
+    SegmentStatement(device="door", camera="main", seq=7, start=NOW_US, duration_us=5, sha256=DIGEST, prev=DIGEST),
+    Release(request=DIGEST, device="door", device_key=PUBLIC, camera="main", kind="doorbell", recipient=RECIPIENT,
+            clips=(CLIP,), files=(FILE,), made_at=NOW_US),
+    Approval(request=DIGEST, device="door", recipient=RECIPIENT, clips=(CLIP,), files=(FILE,), bundle_bytes=9,
+             bundle_sha256=DIGEST, approved_at=NOW_US),
+    Upload(request=DIGEST, bundle_bytes=9, bundle_sha256=DIGEST, key=PUBLIC),
+    Receipt(request=DIGEST, bundle_bytes=9, bundle_sha256=DIGEST, received_at=NOW_US),
+    Fetch(agency="pd", request=DIGEST, at=NOW_US),
+]  # fmt: skip
+each = pytest.mark.parametrize("record", EVERY, ids=[record.thing for record in EVERY])
+
+
+@each
+def test_records_come_back(record: Record) -> None:
+    """Signing, opening and parsing give the same values, times in microseconds and keys in bytes."""
+    kind = type(record)
+    envelope = record.sign(KEY)
+    assert kind.open(envelope, key=PUBLIC) == record
+    assert kind.unverified(envelope) == record
+    assert kind.from_payload(record.payload()) == record
+    assert kind.payload_type() == f"application/vnd.latchstring.{kind.thing}.v1+json"
+
+
+@each
+def test_records_are_bound_to_their_type_and_key(record: Record) -> None:
+    """A record is not another kind of record, nor another key's."""
+    other = Fetch if type(record) is not Fetch else Receipt
+    envelope = record.sign(KEY)
+    with pytest.raises(WireError):
+        other.open(envelope, key=PUBLIC)
+    with pytest.raises(WireError):
+        other.unverified(envelope)
+    with pytest.raises(WireError):
+        type(record).open(envelope, key=public_bytes(key_of("fire")))
+
+
+@each
+def test_every_field_is_required_and_no_other_is_known(record: Record) -> None:
+    """A missing or an additional field is refused, at every level."""
+    body = parse_canonical(record.payload(), max_bytes=10_000)
+    for name in body:
+        with pytest.raises(WireError, match=name):
+            type(record).from_payload(canonical({key: value for key, value in body.items() if key != name}))
+    with pytest.raises(WireError, match="more"):
+        type(record).from_payload(canonical(body | {"more": 1}))
+    for name, value in body.items():
+        for wrong in (None, True, [], {}, 1.5, -1, "", " ", [None], {"a": 1}):
+            if value != wrong and (type(value) is not list or wrong != []):
+                with pytest.raises(WireError):
+                    type(record).from_payload(canonical(body | {name: wrong}))
+
+
+@each
+def test_a_value_has_one_spelling(record: Record) -> None:
+    """A time as a number, white space, or another order of keys is refused."""
+    body = parse_canonical(record.payload(), max_bytes=10_000)
+    for name, value in body.items():
+        if isinstance(value, str) and value.endswith("Z"):
+            with pytest.raises(WireError, match="spelled"):
+                type(record).from_payload(canonical(body | {name: NOW_US}))
+            with pytest.raises(WireError):
+                type(record).from_payload(canonical(body | {name: value.replace(".000000Z", "Z")}))
+    with pytest.raises(WireError, match="canonical"):
+        type(record).from_payload(json.dumps(body).encode())
+
+
+BAD: list[tuple[type[Record], dict[str, Any]]] = [
+    (Request, {"agency": "Springfield"}),
+    (Request, {"agency": "-pd"}),
+    (Request, {"agency": "pd\n"}),
+    (Request, {"case": "two\nlines"}),
+    (Request, {"case": "two\u2028lines"}),
+    (Request, {"case": " padded"}),
+    (Request, {"case": "a\u0301"}),
+    (Request, {"case": "x" * 201}),
+    (Request, {"description": "right\u202eto left"}),
+    (Request, {"description": "zero\u200bwidth"}),
+    (Request, {"description": "bell\u0007"}),
+    (Request, {"description": "tab\there"}),
+    (Request, {"description": "x" * 4_001}),
+    (Request, {"contact": "nobody"}),
+    (Request, {"contact": "a@b.example.gov\n"}),
+    (Request, {"area": {"lat_e7": 900_000_001, "lon_e7": 0, "radius_m": 300}}),
+    (Request, {"area": {"lat_e7": 0, "lon_e7": -1_800_000_001, "radius_m": 300}}),
+    (Request, {"area": {"lat_e7": 0, "lon_e7": 0, "radius_m": 0}}),
+    (Request, {"area": {"lat_e7": 0, "lon_e7": 0}}),
+    (Request, {"devices": []}),
+    (Request, {"devices": ["microphone"]}),
+    (Request, {"recipient": "age1" + "b" * 58}),
+    (Request, {"recipient": RECIPIENT.upper()}),
+    (Request, {"recipient": RECIPIENT + "\n"}),
+    (Request, {"sharing": ["x"] * 21}),
+    (Request, {"retention_days": 100_001}),
+    (Request, {"expires_at": "2026-05-04T12:00:00.000000+00:00"}),
+    (Agency, {"domain": "Springfield.example.gov"}),
+    (Agency, {"domain": "localhost"}),
+    (Agency, {"domain": "-a.example.gov"}),
+    (Agency, {"domain": "a..gov"}),
+    (Agency, {"key": "AAAA"}),
+    (Agency, {"key": DIGEST}),
+]
+
+
+@pytest.mark.parametrize(("kind", "change"), BAD, ids=[f"{at}-{next(iter(one[1]))}" for at, one in enumerate(BAD)])
+def test_values_out_of_form_are_refused_by_name(kind: type[Record], change: dict[str, Any]) -> None:
+    """What can't be shown safely, found or encrypted to is refused, and the field is named."""
+    good = agency() if kind is Agency else request()
+    body = parse_canonical(good.payload(), max_bytes=10_000) | change
+    with pytest.raises(WireError, match=next(iter(change))):
+        kind.from_payload(canonical(body))
+
+
+def test_several_lines_and_other_scripts_are_fine() -> None:
+    """A description may have paragraphs, and any language."""
+    text = "Ein Fahrrad wurde gestohlen.\n\n自転車です。 Père Noël \U0001f6b2"
+    assert Request.open(request(description=text).sign(KEY), key=PUBLIC).description == text
+
+
+def test_limits_of_a_share_are_in_the_record() -> None:
+    """Ten clips, and file names that can't leave a folder."""
+    body = parse_canonical(EVERY[5].payload(), max_bytes=10_000)
+    changes: list[dict[str, Any]] = [
+        {"clips": body["clips"] * 11},
+        {"clips": []},
+        {"clips": [body["clips"][0] | {"file": "../clip-1.mp4"}]},
+        {"clips": [body["clips"][0] | {"file": "clip-0.mp4"}]},
+        {"files": [body["files"][0] | {"name": "../secret"}]},
+        {"files": [body["files"][0] | {"name": ".hidden"}]},
+        {"bundle_bytes": 2**53},
+        {"bundle_sha256": DIGEST.upper()},
+    ]
+    for change in changes:
+        with pytest.raises(WireError):
+            Approval.from_payload(canonical(body | change))
+
+
+def test_a_record_over_its_size_is_refused() -> None:
+    """No payload is larger than a log entry."""
+    with pytest.raises(WireError, match="more than"):
+        Request.from_payload(b" " * 65_536)
+
+
+@given(st.binary(max_size=100))
+def test_no_payload_crashes_a_record(data: bytes) -> None:
+    """Any signed bytes are a record that writes itself again, or a WireError."""
+    for kind in (Request, Agency, Update):
+        with contextlib.suppress(WireError):
+            assert kind.open(sign_envelope(data, kind.payload_type(), KEY), key=PUBLIC).payload() == data
