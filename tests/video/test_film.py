@@ -1,0 +1,331 @@
+"""A film from its source to the sink."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from device.video.capture import CaptureSettings, SourceSpec, parse_source
+from device.video.clock import SystemClock
+from device.video.decoder import LumaDecoder
+from device.video.film import Film, FilmSettings
+from device.video.mux import mux_mp4, read_mp4
+from device.video.outputs import (
+    ClipEnded,
+    ClipStarted,
+    EventPhase,
+    Output,
+    SegmentReady,
+    SourceBack,
+    SourceEnded,
+    SourceLost,
+    Thumbnail,
+)
+from device.video.packets import Packet, Ring
+from device.video.recorder import RecorderSettings
+from tests.video.support import START_US, BentCamera, Ids, LeapingClock, coded, segments_in, write_film
+
+CAMERA = SourceSpec(kind="rtsp", location="rtsp://camera/")
+FAST = FilmSettings(speed=0)
+CONTINUOUS = FilmSettings(speed=0, recorder=RecorderSettings(mode="continuous"), retry_first_s=1, retry_most_s=8)
+
+
+def filmed(film: Film, *, within_s: float = 30) -> None:
+    """Film to the end."""
+    film.start()
+    assert film.join(within_s)
+
+
+def until(true: Callable[[], bool], *, within_s: float = 10) -> None:
+    """Wait for something another thread does."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.002)
+
+
+def scene_film(name: str, out: list[Output]) -> Film:
+    """A film of a scene, as fast as it can be drawn."""
+    return Film(parse_source(f"scene:{name}"), settings=FAST, new_id=Ids(), sink=out.append, clock=LeapingClock())
+
+
+def test_a_visitor_becomes_events_and_a_clip() -> None:
+    """The doorbell scene: motion start to end, a ring, one clip with a thumbnail, in order, that plays."""
+    out: list[Output] = []
+    film = scene_film("doorbell-visitor", out)
+    filmed(film)
+    phases = [(o.kind, o.phase) for o in out if isinstance(o, EventPhase)]
+    assert phases[0] == ("motion", "start")
+    assert ("ring", "start") in phases
+    assert phases.count(("motion", "end")) == phases.count(("ring", "end")) == 1
+    (clip,) = segments_in(out).values()
+    assert 10 < (clip[-1].end_us - clip[0].start_us) / 1_000_000 <= 15
+    config, units = read_mp4(mux_mp4(clip))
+    assert (config.width, config.height) == (640, 360)
+    assert [unit.data for unit in units] == [unit.data for segment in clip for unit in segment.units]
+    kinds = [type(o) for o in out if not isinstance(o, EventPhase)]
+    assert (kinds[0], kinds[-3:]) == (ClipStarted, [Thumbnail, ClipEnded, SourceEnded])
+    health = film.health()
+    assert (health.state, health.frames, health.dropped, health.recording) == ("ended", 225, 0, False)
+
+
+def test_a_thumbnail_is_a_small_picture_of_the_event() -> None:
+    """It is a JPEG of at most 320 pixels width, from within the clip."""
+    out: list[Output] = []
+    filmed(scene_film("driveway-walker", out))
+    (thumbnail,) = [o for o in out if isinstance(o, Thumbnail)]
+    image = cv2.imdecode(np.frombuffer(thumbnail.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    assert image.shape == (180, 320)
+    (clip,) = segments_in(out).values()
+    assert clip[0].start_us <= thumbnail.at_us < clip[-1].end_us
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["empty-porch", "swaying-tree"])
+def test_nothing_is_kept_where_nothing_happens(name: str) -> None:
+    """The negative scenes give no event and no clip."""
+    out: list[Output] = []
+    filmed(scene_film(name, out))
+    assert [type(o) for o in out] == [SourceEnded]
+
+
+def test_a_file_of_a_scene_gives_the_same_event(tmp_path: Path) -> None:
+    """The same film as an H.264 file, decoded for motion in batches: its packets are kept as they are."""
+    direct: list[Output] = []
+    settings = replace(FAST, recorder=RecorderSettings(mode="continuous"))
+    spec = parse_source("scene:driveway-walker")
+    filmed(Film(spec, settings=settings, new_id=Ids(), sink=direct.append, clock=LeapingClock()))
+    (segments,) = segments_in(direct).values()
+    path = tmp_path / "walker.mp4"
+    path.write_bytes(mux_mp4(segments))
+    again: list[Output] = []
+    film = Film(parse_source(f"file:{path}"), settings=FAST, new_id=Ids(), sink=again.append, clock=LeapingClock())
+    filmed(film)
+    start = next(o for o in again if isinstance(o, EventPhase))
+    assert 3.4 <= (start.start_us - START_US) / 1_000_000 <= 4.4
+    (clip,) = segments_in(again).values()
+    kept = [unit.data for segment in clip for unit in segment.units]
+    whole = [unit.data for segment in segments for unit in segment.units]
+    assert kept == whole[-len(kept) :] or kept == whole[: len(kept)]
+    assert film.health().decode_ms > 0
+
+
+def test_films_keep_their_own_pace(tmp_path: Path) -> None:
+    """At speed 2 a film of three seconds takes one and a half of the wall clock."""
+    path = write_film(tmp_path / "a.mp4", options={"bf": "0"})
+    clock = LeapingClock()
+    film = Film(
+        parse_source(f"file:{path}"), settings=FilmSettings(speed=2), new_id=Ids(), sink=lambda _: None, clock=clock
+    )
+    filmed(film)
+    assert clock.now_us() - START_US == pytest.approx(44 / 15 / 2 * 1_000_000, abs=1000)
+
+
+def test_a_vanished_camera_is_tried_again() -> None:
+    """Its clip is closed soundly, the loss is told, delays grow within their bound, and it goes on when it is back."""
+    later = [replace(packet, at_us=packet.at_us + 60_000_000) for packet in coded(45)]
+    camera = BentCamera(openings=[list(coded(40)), [], [], list(later)])
+    out: list[Output] = []
+    film = Film(
+        CAMERA,
+        settings=CONTINUOUS,
+        new_id=Ids(),
+        sink=out.append,
+        clock=LeapingClock(),
+        open_source=camera.open,
+        jitter=lambda: 1.0,
+    )
+    with capture_logs() as logs:
+        film.start()
+        until(lambda: camera.opened >= 6)
+        film.stop()
+    first, second = list(segments_in(out).values())[:2]
+    assert sum(len(segment.units) for segment in first) == 40
+    assert sum(len(segment.units) for segment in second) == 45
+    ends = [o for o in out if isinstance(o, ClipStarted | ClipEnded | SourceLost | SourceBack)]
+    kinds = [ClipStarted, ClipEnded, SourceLost, SourceLost, SourceLost, SourceBack, ClipStarted, ClipEnded, SourceLost]
+    assert [type(o) for o in ends[:9]] == kinds
+    assert [o.retry_s for o in out if isinstance(o, SourceLost)][:5] == [1, 2, 4, 1, 2]
+    assert "source_lost" in [entry["event"] for entry in logs]
+    assert camera.closed == camera.opened
+
+
+def test_an_unusable_file_ends_with_its_reason(tmp_path: Path) -> None:
+    """One line in the log, the reason in the output, and the film is over."""
+    out: list[Output] = []
+    film = Film(
+        parse_source(f"file:{tmp_path}/none.mp4"), settings=FAST, new_id=Ids(), sink=out.append, clock=LeapingClock()
+    )
+    with capture_logs() as logs:
+        filmed(film)
+    assert [(type(o), o.reason) for o in out if isinstance(o, SourceEnded)] == [(SourceEnded, "doesn't exist")]
+    assert [entry["event"] for entry in logs] == ["source_unusable"]
+    assert film.health().state == "failed"
+
+
+def test_privacy_keeps_nothing_of_a_file(tmp_path: Path) -> None:
+    """While privacy is on a file's time passes, but nothing of it comes out."""
+    path = write_film(tmp_path / "a.mp4", frames=150, options={"bf": "0"})
+    out: list[Output] = []
+
+    def sink(output: Output) -> None:
+        out.append(output)
+        if sum(isinstance(o, SegmentReady) for o in out) == 3:
+            film.set_privacy(on=True)
+
+    film = Film(parse_source(f"file:{path}"), settings=CONTINUOUS, new_id=Ids(), sink=sink, clock=LeapingClock())
+    filmed(film)
+    (clip,) = segments_in(out).values()
+    assert len(clip) == 3
+    assert [type(o) for o in out[-3:]] == [Thumbnail, ClipEnded, SourceEnded]
+
+
+def test_privacy_lets_go_of_a_camera() -> None:
+    """While privacy is on a camera is not even open; off opens it again."""
+    looped: list[Packet | Ring | None] = list(coded(45))
+    camera = BentCamera(openings=[looped, looped, looped], vanish=False)
+    opened_under_privacy = []
+
+    def sink(output: Output) -> None:
+        if isinstance(output, ClipStarted) and camera.opened == 1:
+            film.set_privacy(on=True)
+
+    film = Film(CAMERA, settings=CONTINUOUS, new_id=Ids(), sink=sink, clock=SystemClock(), open_source=camera.open)
+    film.start()
+    until(lambda: camera.closed >= 1)
+    until(lambda: film.health().state == "private")
+    opened_under_privacy.append(camera.opened)
+    film.set_privacy(on=False)
+    until(lambda: camera.opened >= 2)
+    film.stop()
+    assert opened_under_privacy == [1]
+
+
+def test_a_ring_from_outside_becomes_an_event(tmp_path: Path) -> None:
+    """Pressing the button on a film where nothing moves keeps a clip."""
+    path = write_film(tmp_path / "a.mp4", frames=30, fps=30, options={"bf": "0"})
+    out: list[Output] = []
+    spec, settings = parse_source(f"file:{path}"), FilmSettings(speed=1)
+    film = Film(spec, settings=settings, new_id=Ids(), sink=out.append, clock=SystemClock())
+    film.start()
+    until(lambda: film.health().frames > 3)
+    film.ring()
+    assert film.join(10)
+    ring = next(o for o in out if isinstance(o, EventPhase) and o.kind == "ring")
+    assert (ring.phase, ring.clip is not None) == ("start", True)
+    assert sum(len(segment.units) for segments in segments_in(out).values() for segment in segments) == 30
+
+
+def test_stopping_is_quick_and_sound(tmp_path: Path) -> None:
+    """A paced film stops in the middle well within a second, its clip closed."""
+    path = write_film(tmp_path / "a.mp4", frames=150, fps=5, options={"bf": "0"})
+    out: list[Output] = []
+    settings = FilmSettings(speed=1, recorder=RecorderSettings(mode="continuous"))
+    film = Film(parse_source(f"file:{path}"), settings=settings, new_id=Ids(), sink=out.append)
+    film.start()
+    until(lambda: film.health().frames >= 2)
+    begun = time.monotonic()
+    film.stop()
+    assert time.monotonic() - begun < 0.5
+    assert film.health().state == "stopped"
+    assert [type(o) for o in out if not isinstance(o, EventPhase)][-2:] == [ClipEnded, SourceEnded]
+
+
+def test_a_blocked_sink_makes_a_file_wait(tmp_path: Path) -> None:
+    """A slow sink loses nothing of a file."""
+    path = write_film(tmp_path / "a.mp4", options={"bf": "0"})
+    out: list[Output] = []
+    held = threading.Event()
+
+    def sink(output: Output) -> None:
+        out.append(output)
+        if len(out) == 1:
+            held.wait(0.3)
+
+    film = Film(parse_source(f"file:{path}"), settings=CONTINUOUS, new_id=Ids(), sink=sink, clock=LeapingClock())
+    filmed(film)
+    assert sum(len(segment.units) for segments in segments_in(out).values() for segment in segments) == 45
+    assert film.health().dropped == 0
+
+
+def test_luma_is_the_first_plane() -> None:
+    """The decoder for motion gives what was encoded, dated by its packet."""
+    packets = coded(20)
+    decoder = LumaDecoder(packets[0].config)
+    seen = [luma for packet in packets for luma in decoder.decode(packet)]
+    assert [luma.at_us for luma in seen] == [packet.at_us for packet in packets]
+    assert seen[10].plane.shape == (96, 160)
+    assert float(seen[10].plane[40:50, 34:46].mean()) > 200
+    assert float(seen[10].plane[40:50, 100:140].mean()) < 130
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_unreachable_camera_is_lost_not_fatal(answers: bool) -> None:
+    """A camera that refuses, or accepts and then says nothing, is lost in due time and tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if not answers:
+            server.close()
+        out: list[Output] = []
+        capture = CaptureSettings(open_timeout_s=0.3, stall_s=0.3)
+        film = Film(
+            parse_source(f"rtsp://user:secret@127.0.0.1:{port}/stream"),
+            settings=FilmSettings(capture=capture, retry_first_s=0.05, retry_most_s=0.1),
+            new_id=Ids(),
+            sink=out.append,
+        )
+        with capture_logs() as logs:
+            film.start()
+            until(lambda: len([o for o in out if isinstance(o, SourceLost)]) >= 2)
+            assert film.health().state == "lost"
+            film.stop()
+    assert film.health().state == "stopped"
+    assert "secret" not in str(logs) + str(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "codec", "b_frames"),
+    [("a.mp4", "libx264", 1), ("a.ts", "libx264", 0), ("a.mkv", "libx264", 2), ("a.avi", "mpeg4", 0)],
+)
+def test_damage_anywhere_crashes_nothing(tmp_path: Path, name: str, codec: str, b_frames: int) -> None:
+    """Damaged and cut copies of a film play to some end or are refused; what is kept makes sound files."""
+    whole = write_film(tmp_path / name, codec=codec, options={"bf": str(b_frames)}).read_bytes()
+    path = tmp_path / f"hurt-{name}"
+    rng = np.random.default_rng(11)
+    for number in range(40):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), int(rng.integers(1, 40))):
+            data[at] = rng.integers(0, 256)
+        path.write_bytes(data[: int(rng.integers(1, len(data)))] if number % 4 == 0 else data)
+        out: list[Output] = []
+        spec = parse_source(f"file:{path}")
+        film = Film(spec, settings=CONTINUOUS, new_id=Ids(), sink=out.append, clock=LeapingClock())
+        with capture_logs():
+            filmed(film)
+        assert isinstance(out[-1], SourceEnded)
+        for segments in segments_in(out).values():
+            _, units = read_mp4(mux_mp4(segments))
+            assert [unit.data for unit in units] == [unit.data for segment in segments for unit in segment.units]
+
+
+def test_stop_may_be_called_by_the_sink() -> None:
+    """A sink that has had enough ends the film from within."""
+    out: list[Output] = []
+
+    def sink(output: Output) -> None:
+        out.append(output)
+        film.stop()
+
+    film = Film(parse_source("scene:driveway-walker"), settings=FAST, new_id=Ids(), sink=sink, clock=LeapingClock())
+    filmed(film)
+    assert film.health().state == "stopped"
+    assert isinstance(out[-1], SourceEnded)
