@@ -1,62 +1,20 @@
 """Faults in between: brokers that go away, power cuts, cut uploads, and late or wrong decisions. Nothing is lost."""
 
-import asyncio
 import signal
-import threading
 import time
 
 import pytest
 
 from broker.wire.encoding import parse_json
-from device.link.client import Connection
-from device.link.errors import BrokerLost
-from device.link.settings import BrokerAddress, LinkTiming
 from tests.neighbourhood.support import Parties, wait_for
+from tests.support_mqtt import Listener
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-class Collector:
-    """The owner's collector: takes down (seq, phase) of a device's events as they come."""
-
-    def __init__(self, port: int, device: str) -> None:
-        self.heard: list[tuple[int, str]] = []
-        self._port = port
-        self._topic = f"latchstring/{device}/event"
-        self._ready = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    @property
-    def seqs(self) -> list[int]:
-        return sorted({seq for seq, _ in self.heard})
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        asyncio.run(self._listen())
-
-    async def _listen(self) -> None:
-        address = BrokerAddress(host="127.0.0.1", port=self._port, client_id="collector")
-        async with Connection(address, will=None, timing=LinkTiming()) as connection:
-            await connection.subscribe(self._topic, qos=1)
-            self._ready.set()
-
-            async def read() -> None:
-                try:
-                    async for message in connection.messages():
-                        body = parse_json(message.payload, max_bytes=10_000)
-                        self.heard.append((body["seq"], body["phase"]))
-                except BrokerLost:
-                    return
-
-            reading = asyncio.create_task(read())
-            await asyncio.to_thread(self._stop.wait)
-            reading.cancel()
+def seqs(heard: Listener) -> list[int]:
+    """Return the numbers of all events that were heard, each once."""
+    return sorted({parse_json(payload, max_bytes=10_000)["seq"] for _, payload in heard.messages})
 
 
 def test_no_event_is_lost_while_the_broker_is_away(parties: Parties) -> None:
@@ -65,20 +23,19 @@ def test_no_event_is_lost_while_the_broker_is_away(parties: Parties) -> None:
     parties.start_owner()
     parties.make_device("porch", kind="doorbell")
     relay = parties.record(parties.facts.mqtt_port)
-    collector = Collector(parties.facts.mqtt_port, "porch")
-    parties.point("porch", mqtt_port=relay.port)
-    parties.start_device("porch")
-    wait_for(lambda: parties.status("porch")["links"][0]["connected"], "porch: connected")
-    relay.cut()
-    parties.wait_for_clip("porch")
-    waiting = parties.status("porch")["outbox"]
-    assert waiting["messages"] >= 3
-    assert collector.heard == []
-    relay.mend()
-    last = waiting["next_seq"] - 1
-    wait_for(lambda: last in collector.seqs, "the last event arrives")
-    assert collector.seqs == list(range(1, last + 1))
-    collector.close()
+    with Listener(parties.facts.mqtt_port, "latchstring/porch/event") as heard:
+        parties.point("porch", mqtt_port=relay.port)
+        parties.start_device("porch")
+        wait_for(lambda: parties.status("porch")["links"][0]["connected"], "porch: connected")
+        relay.cut()
+        parties.wait_for_clip("porch")
+        waiting = parties.status("porch")["outbox"]
+        assert waiting["messages"] >= 3
+        assert heard.messages == []
+        relay.mend()
+        last = waiting["next_seq"] - 1
+        wait_for(lambda: last in seqs(heard), "the last event arrives")
+        assert seqs(heard) == list(range(1, last + 1))
 
 
 def test_a_power_cut_in_the_middle_of_filming_loses_nothing(parties: Parties) -> None:
