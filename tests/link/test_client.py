@@ -1,6 +1,7 @@
 """The traps of the MQTT client, each by name (FACTS: they were all met), and that a Connection has closed them."""
 
 import asyncio
+import socket
 import time
 from pathlib import Path
 
@@ -202,7 +203,7 @@ async def test_trap_a_peer_that_never_answers_keeps_the_socket(simple_port: int)
         with pytest.raises(BrokerLost, match="timed out"):
             async with Connection(to(proxy.port), will=None, timing=LinkTiming(connect_s=0.2)):
                 pytest.fail("there is no connection")
-        await eventually(lambda: not proxy._flows)
+        await eventually(lambda: not proxy._flows, within_s=1)  # the broker itself would take longer
 
 
 async def test_trap_cancelling_while_connecting_leaves_a_reader_behind(simple_port: int) -> None:
@@ -217,7 +218,7 @@ async def test_trap_cancelling_while_connecting_leaves_a_reader_behind(simple_po
         with pytest.raises(asyncio.CancelledError):
             await running_once
         assert time.monotonic() - began < 1
-        await eventually(lambda: not proxy._flows)
+        await eventually(lambda: not proxy._flows, within_s=1)
 
 
 async def test_trap_an_error_exit_says_goodbye_and_so_takes_back_the_last_will(port: int) -> None:
@@ -244,6 +245,14 @@ async def test_trap_a_cancellation_that_comes_with_the_answer_is_swallowed(simpl
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_trap_small_packets_wait_for_an_acknowledgement_of_tcp(simple_port: int) -> None:
+    """Nagle's algorithm is off: it held every second small packet back for 40 ms."""
+    async with Connection(to(simple_port), will=None, timing=PROMPT) as connection:
+        raw = connection._client._client.socket()
+        assert isinstance(raw, socket.socket)
+        assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 async def test_a_host_that_is_none_is_a_lost_broker_not_a_crash() -> None:

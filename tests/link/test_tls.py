@@ -1,5 +1,6 @@
 """TLS: the broker is checked by the pinned authority, the device shows its certificate; nothing else connects."""
 
+import contextlib
 import datetime as dt
 import ipaddress
 import ssl
@@ -88,6 +89,15 @@ def address(port: int, tls: BrokerTls) -> BrokerAddress:
     return BrokerAddress(host="127.0.0.1", port=port, client_id="porch", tls=tls)
 
 
+def open_sockets() -> int:
+    """Return how many sockets this process has."""
+    found = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += entry.readlink().name.startswith("socket:")
+    return found
+
+
 async def test_a_device_is_known_by_its_certificate(authority: Authority, state: State) -> None:
     """Mutual TLS without any password: events go out."""
     certificate, key = authority.issue("porch")
@@ -105,9 +115,13 @@ async def test_a_broker_of_another_authority_is_not_spoken_to(authority: Authori
     """Its certificate does not verify: one line says so, and nothing of ours was sent."""
     other = Authority(tmp_path / "other", "stranger")
     async with broker_with(authority) as broker:
-        with pytest.raises(BrokerLost, match="certificate verify failed"):
-            async with Connection(address(broker.port, BrokerTls(ca=other.path)), will=None, timing=PROMPT):
+        connection = Connection(address(broker.port, BrokerTls(ca=other.path)), will=None, timing=PROMPT)
+        before = open_sockets()
+        with pytest.raises(BrokerLost, match="certificate verify failed") as caught:
+            async with connection:
                 pytest.fail("there is no connection")
+        # The error is held, and with it all that it points to: the socket was closed, not just forgotten.
+        await eventually(lambda: caught is not None and open_sockets() == before, within_s=2)
 
 
 async def test_a_device_without_a_certificate_is_turned_away(authority: Authority) -> None:

@@ -187,6 +187,8 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             said = [child.stderr.readline().split() for _ in range(lines)]
             os.kill(child.pid, signal.SIGKILL)
             said += [line.split() for line in child.stderr if line.endswith("\n")]
+        odd = [" ".join(words) for words in said if len(words) != 2]
+        assert not odd, odd
         last = max(int(number) for word, number in said if word == "segment")
         decisions += sum(word == "decision" for word, _ in said)
         with home(tmp_path, max_bytes=60_000) as vault:
