@@ -34,7 +34,15 @@ from device.consent.trust import Trust
 from device.control import SOCKET_NAME, ControlError, ControlServer
 from device.link.links import request_subscriptions
 from device.operations import make_operations
-from device.parts import RingShelf, broker_address, film_settings, owner_public, pinned_policy, requests_in
+from device.parts import (
+    RingShelf,
+    broker_address,
+    film_settings,
+    may_be_one_broker,
+    owner_public,
+    pinned_policy,
+    requests_in,
+)
 from device.settings import DeviceSettings, NeighbourhoodSection, SettingsError
 from device.vault.clipring import ClipRing
 from device.vault.errors import VaultError
@@ -124,6 +132,7 @@ class Daemon:
             retained=self._retained,
             wake=self._wake_links,
             tell_reviews=self._tells_reviews(),
+            discoverable=settings.home is not None and settings.home.home_assistant,
         )
         self._keeper = keeper.Keeper(
             recipient=self._owner.recipient,
@@ -182,6 +191,7 @@ class Daemon:
             "filming": {**asdict(film), "fps": round(film.fps, 1), "decode_ms": round(film.decode_ms, 3),
                         "lag_ms": round(film.lag_ms, 1)},
             "privacy": self._private,
+            "problem": self._problem(),
             "storage": asdict(usage),
             "kept": asdict(counters),
             "outbox": asdict(self._outbox.stats()),
@@ -265,6 +275,8 @@ class Daemon:
             stats = await asyncio.to_thread(self._outbox.stats)
             self._reporter.health(
                 link.Health(
+                    problem=self._problem(),
+                    segments_lost=self._keeper.counters.segments_lost,
                     frames_per_second=film.fps,
                     frames_dropped=film.dropped,
                     storage_used_bytes=usage.bytes,
@@ -280,6 +292,14 @@ class Daemon:
                 self._reporter.reviews(waiting(await asyncio.to_thread(self._desk.requests)))
             await asyncio.to_thread(self._ring.expire)
             await asyncio.sleep(HEALTH_EVERY_S)
+
+    def _problem(self) -> str:
+        counters, film = self._keeper.counters, self._film.health()
+        if counters.storage_full:
+            return "disk full: footage is being lost"
+        if counters.source_lost:
+            return f"camera lost: {counters.source_lost}"
+        return "camera failed; see the log" if film.state == "failed" else ""
 
     async def _upload(self, desk: RequestDesk) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -372,7 +392,7 @@ class Daemon:
         home, section = self._settings.home, self._settings.neighbourhood
         if home is None or section is None:
             return False
-        return (home.host.lower(), home.port) != (section.mqtt.host.lower(), section.mqtt.port)
+        return not may_be_one_broker(home, section.mqtt)
 
     def _privacy_asked(self, on: bool) -> None:
         task = self._loop.create_task(self.set_privacy(on), name="privacy")

@@ -150,6 +150,7 @@ class Keeper:
             id=event.event,
             type=event.kind,
             phase=event.phase,
+            at_us=event.at_us,
             start_us=event.start_us,
             end_us=event.end_us,
             score=event.score,

@@ -1,5 +1,7 @@
 """A device's parts, made from its settings: what the daemon then joins. Nothing runs here."""
 
+import ipaddress
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -131,3 +133,22 @@ def pinned_policy(path: Path) -> Policy:
         raise SettingsError(f"{path} can't be read: {error.strerror}; it holds the log's pinned key") from error
     except (WireError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
+
+
+def may_be_one_broker(one: MqttSection, other: MqttSection) -> bool:
+    """Tell whether two brokers may be one, by address and not by name: `localhost` and 127.0.0.1 are.
+
+    A name that does not resolve may be any, so that nothing is told on a guess.
+    """
+    if one.port != other.port:
+        return False
+    try:
+        return bool(_addresses(one.host) & _addresses(other.host))
+    except OSError as error:
+        log.warning("broker_name_unresolved", hosts=[one.host, other.host], error=str(error))
+        return True
+
+
+def _addresses(host: str) -> set[str]:
+    found = {str(info[4][0]).partition("%")[0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    return {"loopback" if ipaddress.ip_address(one).is_loopback else one for one in found}

@@ -39,6 +39,7 @@ class Happening:
     id: str
     type: Kind
     phase: Phase
+    at_us: int  # the moment that this phase speaks of
     start_us: int
     end_us: int | None
     score: int
@@ -52,8 +53,10 @@ class Health:
     Everything below it is received or gone, so a reader need not wait for it.
     """
 
+    problem: str  # empty, or what the owner should know: "camera lost: …", "disk full: footage is being lost"
     frames_per_second: float
     frames_dropped: int
+    segments_lost: int
     storage_used_bytes: int
     storage_limit_bytes: int
     outbox_messages: int

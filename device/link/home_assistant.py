@@ -95,6 +95,15 @@ def _reviews(device: str) -> dict[str, Any]:
 
 def _sensors(device: str) -> dict[str, dict[str, Any]]:
     return {
+        "problem": {
+            "platform": "binary_sensor",
+            "name": "Problem",
+            "device_class": "problem",
+            "entity_category": "diagnostic",
+            "state_topic": topics.device(device, events.HEALTH),
+            "value_template": "{{ 'ON' if value_json.problem else 'OFF' }}",
+            "json_attributes_topic": topics.device(device, events.HEALTH),
+        },
         "frames_per_second": _health(device, "frames_per_second", "Frames a second", state_class="measurement"),
         "frames_dropped": _health(device, "frames_dropped", "Frames dropped", state_class="total_increasing"),
         "storage_used": _health(

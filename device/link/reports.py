@@ -43,25 +43,25 @@ class Reporter:
         retained: RetainedTable,
         wake: Callable[[], None],
         tell_reviews: bool,
+        discoverable: bool = True,
     ) -> None:
         self._device = topics.check_name(card.device)
         self._outbox = outbox
         self._retained = retained
         self._wake = wake
         self._tell_reviews = tell_reviews
-        retained.set(
-            topics.discovery(card.device),
-            discovery_payload(
-                device=card.device, name=card.name, kind=card.kind, version=card.version, reviews=tell_reviews
-            ),
+        discovery = discovery_payload(
+            device=card.device, name=card.name, kind=card.kind, version=card.version, reviews=tell_reviews
         )
+        # Empty clears what an earlier start may have left with Home Assistant.
+        retained.set(topics.discovery(card.device), discovery if discoverable else b"")
         self.motion(on=False)
 
     def happened(self, tx: Transaction, happening: events.Happening) -> int:
         """Put one phase of an event into the outbox, within the transaction that keeps the event; returns its seq.
 
-        The start of a ring rings the bell as well. The link is woken at once: it waits for the transaction's end by
-        itself.
+        Each press of the bell, which a ring's start and its updates are, rings as well. The link is woken at once: it
+        waits for the transaction's end by itself.
         """
         seq = self._outbox.add_numbered(
             tx,
@@ -69,9 +69,9 @@ class Reporter:
             lambda epoch, seq: events.event_payload(happening, epoch=epoch, seq=seq),
             droppable=happening.phase == "update",
         )
-        if happening.type == "ring" and happening.phase == "start":
-            bell = events.ring_payload(event=happening.id, at_us=happening.start_us)
-            self._outbox.add(tx, events.RING, bell, droppable=True, until_us=happening.start_us + RING_LIFE_US)
+        if happening.type == "ring" and happening.phase != "end":
+            bell = events.ring_payload(event=happening.id, at_us=happening.at_us)
+            self._outbox.add(tx, events.RING, bell, droppable=True, until_us=happening.at_us + RING_LIFE_US)
         self._wake()
         return seq
 

@@ -15,7 +15,7 @@ import av
 import av.error
 
 from device.video.errors import BitstreamError, MuxError
-from device.video.h264 import is_annexb
+from device.video.h264 import is_annexb, is_idr
 from device.video.packets import TICKS_PER_S, AccessUnit, CodecConfig, ticks_from_us
 from device.video.segments import Segment
 
@@ -201,9 +201,9 @@ def read_mp4(data: bytes) -> tuple[CodecConfig, tuple[AccessUnit, ...]]:
                 corrupt = corrupt or packet.is_corrupt
                 if packet.dts is None or packet.pts is None:
                     continue
-                units.append(
-                    AccessUnit(dts=packet.dts, pts=packet.pts, keyframe=packet.is_keyframe, data=bytes(packet))
-                )
+                unit = bytes(packet)
+                # Not the file's sync flag, which a library may also set at other recovery points.
+                units.append(AccessUnit(dts=packet.dts, pts=packet.pts, keyframe=is_idr(unit), data=unit))
     except (av.error.FFmpegError, BitstreamError) as error:
         raise MuxError(f"unreadable ({error})") from error
     if not units or len(units) != expected or corrupt:

@@ -24,7 +24,7 @@ from device.link.events import (
 def happening(**changes: object) -> Happening:
     """Return the start of a motion event."""
     fields = {"id": "e1", "type": "motion", "phase": "start", "start_us": 1_700_000_000_123_456, "end_us": None}
-    return Happening(**{"score": 57, "clip": None, **fields, **changes})  # type: ignore[arg-type] # a dict for changes
+    return Happening(**{"at_us": 1_700_000_000_123_456, "score": 57, "clip": None, **fields, **changes})  # type: ignore[arg-type] # a dict for changes
 
 
 def test_an_event_has_exactly_the_fields_of_the_contract() -> None:
@@ -59,6 +59,8 @@ def test_the_small_payloads() -> None:
     assert (switch_payload(on=True), switch_payload(on=False)) == (b"ON", b"OFF")
     assert reviews_payload(12) == b"12"
     health = Health(
+        problem="camera lost: unplugged",
+        segments_lost=0,
         frames_per_second=14.96,
         frames_dropped=2,
         storage_used_bytes=3,
@@ -70,7 +72,7 @@ def test_the_small_payloads() -> None:
         outbox_next_seq=8,
     )
     body = json.loads(health_payload(health))
-    assert body["frames_per_second"] == 15.0
+    assert (body["frames_per_second"], body["problem"]) == (15.0, "camera lost: unplugged")
     assert (body["outbox_epoch"], body["outbox_oldest_seq"], body["outbox_next_seq"]) == ("e", 7, 8)
 
 

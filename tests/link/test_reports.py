@@ -24,7 +24,7 @@ def reporter(
 
 def phase(kind: str = "motion", of: str = "start") -> Happening:
     """Return one phase of an event."""
-    return Happening(id="e1", type=kind, phase=of, start_us=START_US, end_us=None, score=1, clip=None)  # type: ignore[arg-type]
+    return Happening(id="e1", type=kind, phase=of, at_us=START_US, start_us=START_US, end_us=None, score=1, clip=None)  # type: ignore[arg-type]
 
 
 def values(retained: RetainedTable) -> dict[str, bytes]:
@@ -52,16 +52,16 @@ def test_phases_become_numbered_events_and_wake_the_link(state: State) -> None:
 
 
 def test_a_ring_is_an_event_and_a_bell_that_does_not_ring_late(state: State) -> None:
-    """The bell has its minute; the event that tells of it stays until it is delivered."""
+    """Each press rings, and has its minute; the event that tells of it stays until it is delivered."""
     outbox = open_outbox(state)
     voice = reporter(outbox, RetainedTable())
-    for of in ("start", "end"):
+    for of in ("start", "update", "end"):
         with state.transaction() as tx:
             voice.happened(tx, phase("ring", of))
     at_once = outbox.pending(after=0, limit=9, now_us=START_US)
-    assert [message.leaf for message in at_once] == ["event", "ring", "event"]
+    assert [message.leaf for message in at_once] == ["event", "ring", "event", "ring", "event"]
     late = outbox.pending(after=0, limit=9, now_us=START_US + RING_LIFE_US + 1)
-    assert [message.leaf for message in late] == ["event", "event"]
+    assert [message.leaf for message in late] == ["event", "event", "event"]
 
 
 def test_states_go_to_the_retained_table_and_wake_only_when_they_change(state: State) -> None:
@@ -105,6 +105,8 @@ def test_with_one_broker_nothing_tells_of_reviews(state: State) -> None:
 
 def _health() -> Health:
     return Health(
+        problem="",
+        segments_lost=0,
         frames_per_second=15.0,
         frames_dropped=0,
         storage_used_bytes=1,
