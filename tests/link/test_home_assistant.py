@@ -63,7 +63,8 @@ def test_health_templates_name_fields_of_the_health_payload() -> None:
     """Every diagnostic sensor reads a field that is there."""
     fields = set(Health.__dataclass_fields__)
     templates = [part["value_template"] for part in discovered()["components"].values() if "value_template" in part]
-    named = [re.fullmatch(r"\{\{ (?:'ON' if )?value_json\.(\w+)(?: else 'OFF')? \}\}", template) for template in templates]
+    form = r"\{\{ (?:'ON' if )?value_json\.(\w+)(?: else 'OFF')? \}\}"
+    named = [re.fullmatch(form, template) for template in templates]
     assert len(named) == 6
     assert all(match and match[1] in fields for match in named)
 
