@@ -148,6 +148,8 @@ async def _play(plan: Plan, *, once: bool) -> None:
         )
         story.events([*seen.of(DOORBELL), *seen.of(CAMERA)])
         story.write()
+        if once:
+            listener.cancel()
         teller.summary(story, await _sealed_bytes(plan))
         if not once:
             teller.go_on(plan.out, facts.url, plan.owner_key, plan.passphrase)
