@@ -123,15 +123,18 @@ def broker_mosquitto(
     access_file: Annotated[Path, Parameter(help="The access policy, as in config/access.toml.")],
     *,
     out: Annotated[Path, Parameter(help="The folder to write mosquitto.conf, acl and passwd to.")],
-    host: str = "127.0.0.1",
-    port: int = 1883,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="The port to listen on.")] = 1883,
+    run_as: Annotated[
+        str | None, Parameter(help="The system user that Mosquitto runs as, if root starts it; must read the files.")
+    ] = None,
 ) -> None:
     """Write the access policy as Mosquitto's files, so that Mosquitto enforces what the embedded broker does."""
     try:
         policy = mqtt.policy_from_toml(access_file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{access_file} can't be read: {error.strerror}") from error
-    say(f"start it with: mosquitto -c {mqtt.write_mosquitto(policy, out, host=host, port=port)}")
+    say(f"start it with: mosquitto -c {mqtt.write_mosquitto(policy, out, host=host, port=port, run_as=run_as)}")
 
 
 @broker_app.command(name="password")
