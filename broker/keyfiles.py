@@ -1,11 +1,12 @@
-"""Ed25519 keys of the operator and of agencies, in PEM files (PKCS #8) that stock tools read."""
+"""Secrets in files, and Ed25519 keys of the operator and of agencies, in PEM (PKCS #8) that stock tools read."""
 
 import os
-import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from .files import make_folder, write_new
 
 MAX_KEY_FILE_BYTES = 4_096
 
@@ -16,22 +17,13 @@ class KeyFileError(Exception):
 
 def write_secret(path: Path, data: bytes) -> None:
     """Create a file that only its user can read, durably; raises KeyFileError if it exists."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)  # fails where a rename would overwrite
-        _sync_folder(path.parent)
+        make_folder(path.parent)
+        write_new(path, data)
     except FileExistsError as error:
         raise KeyFileError(f"{path} exists already; a key is never overwritten. Move it away first") from error
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_secret(path: Path) -> bytes:
@@ -70,11 +62,3 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
 def load_or_create_signing_key(path: Path) -> Ed25519PrivateKey:
     """Load a key, or make it on first use."""
     return load_signing_key(path) if path.exists() else create_signing_key(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""The operator's process: MQTT broker, public log, feed and inbox joined. The only place where broker's rooms meet.
+"""The operator's process: MQTT broker, public log, feed and inbox joined, started and stopped together.
 
 A folder holds all of it: `operator.key`, `log.key` and `inbox.key` (made on first use), `log/` (static files),
 `inbox/`, and `neighbourhood.json`, the public facts from which devices and agencies are set up.
@@ -6,80 +6,32 @@ A folder holds all of it: `operator.key`, `log.key` and `inbox.key` (made on fir
 
 import asyncio
 import contextlib
-import json
 import signal
 import socket
-import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from broker import feed, inbox, log, mqtt
-from broker.keyfiles import load_or_create_signing_key, read_secret
-from broker.log.announcer import Publish
-from broker.wire.encoding import WireError, parse_json, to_base64
+from broker import feed, inbox, log
+from broker.clock import system_now_us
+from broker.facts import FACTS_NAME, Facts, read_facts
+from broker.keyfiles import load_or_create_signing_key
+from broker.outlet import Outlet, open_outlet
+from broker.settings import NeighbourhoodSettings, SettingsError
+from broker.wire.encoding import to_base64
 from broker.wire.envelopes import public_bytes
 from broker.wire.proofs import make_policy
 from broker.wire.records import Agency, Request
 
-from .publisher import MqttPublisher
-from .settings import NeighbourhoodSettings, SettingsError
+__all__ = ["FACTS_NAME", "Facts", "read_facts", "run"]
 
 logger = structlog.get_logger()
 
-FACTS_NAME = "neighbourhood.json"
-MAX_FACTS_BYTES = 65_536
 SWEEP_EVERY_S = 600.0
-
-
-def system_now_us() -> int:
-    """Return the machine's clock."""
-    return time.time_ns() // 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What everybody may know of a neighbourhood. `policy` is tlog-policy text; keys are base64."""
-
-    origin: str
-    policy: str
-    operator_key: str
-    inbox_key: str
-    url: str
-    mqtt_host: str
-    mqtt_port: int
-
-    @property
-    def inbox_url(self) -> str:
-        """Where bundles go."""
-        return f"{self.url}/inbox"
-
-    @property
-    def log_url(self) -> str:
-        """Where the log is read and submitted to."""
-        return f"{self.url}/log"
-
-    def write(self, folder: Path) -> None:
-        """Write `neighbourhood.json`, whole or not at all."""
-        temporary = folder / f".{FACTS_NAME}.tmp"
-        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        temporary.replace(folder / FACTS_NAME)
-
-
-def read_facts(path: Path) -> Facts:
-    """Read a `neighbourhood.json`; raises SettingsError with one line."""
-    try:
-        value = parse_json(path.read_bytes(), max_bytes=MAX_FACTS_BYTES, what=str(path))
-        return Facts(**value)
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {error.strerror}; 'latchstring broker run' writes it") from error
-    except (WireError, TypeError) as error:
-        raise SettingsError(f"{path} is not what 'latchstring broker run' writes: {error}") from error
+DAY_US = 24 * 3_600 * 1_000_000
 
 
 async def run(
@@ -98,13 +50,18 @@ async def run(
         url = settings.http.url or f"http://{settings.http.host}:{sock.getsockname()[1]}"
         storage = log.FolderStorage(folder / "log")
         sequencer = log.Sequencer(storage, key=log_key, origin=settings.log.origin)
-        async with _publisher(settings) as (publish, mqtt_port), contextlib.AsyncExitStack() as stack:
+        async with open_outlet(settings.mqtt) as outlet, contextlib.AsyncExitStack() as stack:
             service = log.LogService(
-                sequencer=sequencer, operator_key=public_bytes(operator_key), publish=publish, now_us=now_us, url=url
+                sequencer=sequencer,
+                operator_key=public_bytes(operator_key),
+                publish=outlet.publish,
+                now_us=now_us,
+                url=url,
             )
-            await service.start()
+            await _start(service, folder / "log")
             stack.push_async_callback(service.close)
-            box = inbox.Inbox(folder / "inbox", key=inbox_key, book=_Book(service), clock=now_us)
+            limits = inbox.InboxLimits(keep_bundles_us=settings.inbox.keep_days * DAY_US)
+            box = inbox.Inbox(folder / "inbox", key=inbox_key, book=_Book(service), clock=now_us, limits=limits)
             app = Starlette(routes=[*log.routes(service, storage), *inbox.routes(box), *feed.routes(service)])
             facts = Facts(
                 origin=settings.log.origin,
@@ -112,10 +69,26 @@ async def run(
                 operator_key=to_base64(public_bytes(operator_key)),
                 inbox_key=to_base64(public_bytes(inbox_key)),
                 url=url,
-                mqtt_host=settings.mqtt.host,
-                mqtt_port=mqtt_port,
+                mqtt_host=settings.mqtt.public_host or settings.mqtt.host,
+                mqtt_port=outlet.port,
+                mqtt_tls=settings.mqtt.tls,
             )
-            await _serve(app, sock, service, box, stop, ready=lambda: _ready(facts, folder, on_ready))
+            await _serve(
+                app,
+                sock,
+                service=service,
+                outlet=outlet,
+                box=box,
+                stop=stop,
+                ready=lambda: _ready(facts, folder, on_ready),
+            )
+
+
+async def _start(service: log.LogService, folder: Path) -> None:
+    try:
+        await service.start()
+    except OSError as error:
+        raise SettingsError(f"{error.filename or folder} can't be used: {error.strerror}") from error
 
 
 def _ready(facts: Facts, folder: Path, on_ready: Callable[[Facts], None]) -> None:
@@ -127,31 +100,38 @@ def _ready(facts: Facts, folder: Path, on_ready: Callable[[Facts], None]) -> Non
 async def _serve(
     app: Starlette,
     sock: socket.socket,
+    *,
     service: log.LogService,
+    outlet: Outlet,
     box: inbox.Inbox,
     stop: asyncio.Event,
-    *,
     ready: Callable[[], None],
 ) -> None:
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3)
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
-        announcing = tasks.create_task(service.run(), name="announcer")
-        sweeping = tasks.create_task(_sweep(box), name="inbox-sweep")
+        until_stop = [
+            tasks.create_task(outlet.run(service.announcer.reconnected), name="mqtt-outlet"),
+            tasks.create_task(service.run(), name="announcer"),
+            tasks.create_task(_sweep(box), name="inbox-sweep"),
+        ]
         tasks.create_task(server.serve(sockets=[sock]), name="http")
         await server.listening.wait()
         ready()
         await stop.wait()
         server.should_exit = True
-        announcing.cancel()
-        sweeping.cancel()
+        for task in until_stop:
+            task.cancel()
 
 
 async def _sweep(box: inbox.Inbox) -> None:
-    """Forget uploads that were begun and left."""
+    """Forget uploads that were begun and left, and let bundles go whose time is over."""
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
-        await asyncio.to_thread(box.sweep)
+        try:
+            await asyncio.to_thread(box.sweep)
+        except inbox.InboxError as error:  # a disk that fails is no reason to stop log and feed
+            logger.warning("sweep_failed", error=str(error))
 
 
 class _Server(uvicorn.Server):
@@ -187,6 +167,12 @@ class _Book:
         current = self._book.agency(posted.request.agency)
         return None if current is None else (posted.request, current.agency)
 
+    def closes_us(self, leaf: str) -> int | None:
+        posted = self._book.request(leaf)
+        if posted is None:
+            return None
+        return min([posted.request.expires_at, *(said.update.at for said in self._book.updates_of(leaf))])
+
 
 @contextlib.contextmanager
 def _listening(settings: NeighbourhoodSettings) -> Iterator[socket.socket]:
@@ -211,50 +197,3 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-@contextlib.asynccontextmanager
-async def _publisher(settings: NeighbourhoodSettings) -> AsyncIterator[tuple[Publish, int]]:
-    section = settings.mqtt
-    if not section.embedded:
-        client = MqttPublisher(
-            host=section.host,
-            port=section.port,
-            username=section.username,
-            password=None if section.password_file is None else read_secret(section.password_file).decode().strip(),
-            tls=(lambda: _client_tls(section.ca_file, section.certificate_file, section.key_file))
-            if section.tls
-            else None,
-        )
-        async with client:
-            yield client, section.port
-        return
-    policy = mqtt.AccessPolicy.open_loopback()
-    if section.access_file is not None:
-        policy = mqtt.policy_from_toml(section.access_file.read_text(encoding="utf-8"))
-    tls = None
-    if section.tls:
-        if section.certificate_file is None or section.key_file is None:
-            raise SettingsError("mqtt: tls needs certificate_file and key_file")
-        tls = _server_tls(section.ca_file, section.certificate_file, section.key_file)
-    async with mqtt.Broker(policy=policy, host=section.host, port=section.port, tls=tls) as broker:
-
-        async def publish(topic: str, payload: bytes, *, retain: bool) -> None:
-            broker.publish(topic, payload, qos=1, retain=retain)
-
-        yield publish, broker.port
-
-
-def _client_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca)
-    if certificate is not None:
-        context.load_cert_chain(certificate, key)
-    return context
-
-
-def _server_tls(ca: Path | None, certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
-    context.load_cert_chain(certificate, key)
-    if ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -1,4 +1,7 @@
-"""The neighbourhood's settings: TOML, and `LATCHSTRING_BROKER_…` variables over it. Frozen, and strict about keys."""
+"""The neighbourhood's settings: TOML, and `LATCHSTRING_BROKER_…` variables over it. Frozen, and strict about keys.
+
+Relative paths, wherever they were given, are below the neighbourhood's folder.
+"""
 
 import os
 import tomllib
@@ -8,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from broker.files import read_text
 from broker.wire.records import explain
 
 PREFIX = "LATCHSTRING_BROKER_"
@@ -41,10 +45,14 @@ class HttpSection(Section):
 
 
 class MqttSection(Section):
-    """The embedded broker, or with `embedded = false` the one to announce requests to."""
+    """The embedded broker, or with `embedded = false` the one to announce requests to.
+
+    `public_host` is what devices are told instead of `host`, where that is an address to listen on, such as 0.0.0.0.
+    """
 
     embedded: bool = True
     host: str = "127.0.0.1"
+    public_host: Annotated[str, Field(pattern=r"^[^\s/]*$", max_length=253)] = ""
     port: Port = 1883
     access_file: Path | None = None
     username: str | None = None
@@ -53,6 +61,17 @@ class MqttSection(Section):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+
+    def below(self, folder: Path) -> "MqttSection":
+        """Return the same settings with every relative path taken from `folder`."""
+        paths = {name: folder / value for name, value in self if isinstance(value, Path)}
+        return self.model_copy(update=paths)
+
+
+class InboxSection(Section):
+    """How long a bundle is kept for its agency, once its request is closed or has expired."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3_650)] = 30
 
 
 class NeighbourhoodSettings(BaseSettings):
@@ -63,6 +82,7 @@ class NeighbourhoodSettings(BaseSettings):
     log: LogSection = LogSection()
     http: HttpSection = HttpSection()
     mqtt: MqttSection = MqttSection()
+    inbox: InboxSection = InboxSection()
 
     @classmethod
     def settings_customise_sources(
@@ -84,22 +104,28 @@ def load_settings(folder: Path, overrides: dict[str, dict[str, Any]] | None = No
     values: dict[str, Any] = {}
     try:
         if path.exists():
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(read_text(path, error=SettingsError))
     except OSError as error:
         raise SettingsError(f"{path} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     _refuse_unknown_variables()
     for section, keys in (overrides or {}).items():
         values[section] = {**values.get(section, {}), **keys}
     try:
-        return NeighbourhoodSettings(**values)
+        settings = NeighbourhoodSettings(**values)
     except ValidationError as error:
         raise SettingsError(f"{path}: {explain(error)}") from error
+    return settings.model_copy(update={"mqtt": settings.mqtt.below(folder)})
 
 
 def _refuse_unknown_variables() -> None:
-    sections: dict[str, type[Section]] = {"log": LogSection, "http": HttpSection, "mqtt": MqttSection}
+    sections: dict[str, type[Section]] = {
+        "log": LogSection,
+        "http": HttpSection,
+        "mqtt": MqttSection,
+        "inbox": InboxSection,
+    }
     for name in os.environ:
         if not name.startswith(PREFIX):
             continue

@@ -150,6 +150,7 @@ class Daemon:
             sink=self._keeper.sink,
         )
         self._private = self._state.get_meta("privacy") == "ON"
+        self._forget_leftovers()
 
     async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
         """Film, tell, and serve the owner's tools."""
@@ -267,7 +268,12 @@ class Daemon:
         while True:
             await asyncio.sleep(every_s)
             arrived = self._mailbox.take_all()
-            await asyncio.to_thread(desk.consider, requests_in(arrived))
+            try:
+                await asyncio.to_thread(desk.consider, requests_in(arrived))
+            except VaultError as error:  # a full disk, say: what came is looked at again
+                log.warning("requests_wait", error=str(error))
+                for topic, payload in arrived:
+                    self._mailbox.put(topic, payload)
 
     async def _report(self) -> None:
         while True:
@@ -298,15 +304,18 @@ class Daemon:
         if counters.storage_full:
             return "disk full: footage is being lost"
         if counters.source_lost:
-            return f"camera lost: {counters.source_lost}"
-        return "camera failed; see the log" if film.state == "failed" else ""
+            return f"camera {film.state}: {counters.source_lost}"
+        return ""
 
     async def _upload(self, desk: RequestDesk) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             while True:
                 self._sending.clear()
-                for stored in await asyncio.to_thread(desk.to_send):
-                    await self._send(desk, stored, client)
+                try:
+                    for stored in await asyncio.to_thread(desk.to_send):
+                        await self._send(desk, stored, client)
+                except VaultError as error:  # a full disk, say: nothing is sent that can't be written down first
+                    log.warning("uploads_wait", error=str(error))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(UPLOAD_AGAIN_S):
                         await self._sending.wait()
@@ -342,6 +351,13 @@ class Daemon:
             log.info("bundle_received", request=leaf[:16])
         self._sent.pop(leaf, None)
         await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def _forget_leftovers(self) -> None:
+        # Bundles that were stored and never approved, since the power went in between.
+        wanted = set() if self._desk is None else {stored.bundle for stored in self._desk.to_send()}
+        for path in self._outgoing.iterdir():
+            if path.name not in wanted:
+                path.unlink()
 
     def _make_desk(self, section: NeighbourhoodSection | None) -> RequestDesk | None:
         if section is None:

@@ -3,8 +3,8 @@
 One thread, one bounded queue. When the queue is full the film thread waits; what that means for its source is its own
 rule (a file waits, a camera drops whole groups of pictures and counts them). Order for each thing: on disk, then told.
 
-When the disk is full, footage gives way: the ring evicts its oldest, and if that is not enough a segment is lost and
-counted, and the health says so. Events are kept all the same, as long as the state can grow at all.
+When the disk is full, footage gives way: the ring evicts its oldest, for a segment as for an event. Only when nothing
+is left to give up is something lost; then it is counted, and the health says so.
 """
 
 import queue
@@ -18,7 +18,7 @@ import structlog
 from broker.wire.segments import encode_segment, segment_digest
 from device.link import Happening, Reporter
 from device.vault.clipring import ClipRing
-from device.vault.errors import ClipError, RingFullError, StateFullError
+from device.vault.errors import RingFullError
 from device.vault.sealing import seal
 from device.vault.seals import CaptureChain
 from device.vault.state import Schema, State
@@ -57,6 +57,7 @@ class KeeperCounters:
 
     events: int = 0
     segments: int = 0
+    events_lost: int = 0
     segments_lost: int = 0
     storage_full: bool = False
     source_lost: str = ""
@@ -141,6 +142,7 @@ class Keeper:
                 self.counters.source_lost = ""
                 log.info("camera_back")
             case SourceEnded():
+                self.counters.source_lost = output.reason or ""
                 log.info("camera_ended", reason=output.reason)
             case _:
                 assert_never(output)
@@ -157,13 +159,12 @@ class Keeper:
             clip=event.clip,
         )
         try:
-            self._write_event(event, happening)
-        except StateFullError as error:
-            # Rather an old clip than a new event.
-            self.counters.storage_full = True
-            log.warning("disk_full", what="event", error=str(error))
-            self._ring.expire()
-            self._write_event(event, happening)
+            # Rather a new event than an old clip.
+            self._ring.making_room("an event", lambda: self._write_event(event, happening))
+        except RingFullError as error:
+            self.counters.events_lost += 1
+            self._full("event", error)
+            return
         self.counters.events += event.phase == "start"
         if event.kind == "motion" and event.phase != "update":
             self._reporter.motion(on=event.phase == "start")
@@ -237,6 +238,6 @@ class Keeper:
         else:
             log.info("clip_ended", clip=output.clip)
 
-    def _full(self, what: str, error: RingFullError | ClipError) -> None:
+    def _full(self, what: str, error: RingFullError) -> None:
         self.counters.storage_full = True
         log.warning("disk_full", what=what, error=str(error))

@@ -3,8 +3,7 @@
 from .check import ClipReport, FileReport
 from .client import BundleInfo, InboxClient, LogClient, Submitted, fetch_policy
 from .errors import AgencyError, BundleError, RemoteError, RequestFileError, UnreachableError
-from .fetch import Fetched, fetch
-from .film import frames
+from .fetch import Fetched, FetchError, fetch
 from .keys import AgencyFolder, application, init
 from .line import new_http
 from .open import OpenedBundle, open_bundle
@@ -18,6 +17,7 @@ __all__ = [
     "BundleError",
     "BundleInfo",
     "ClipReport",
+    "FetchError",
     "Fetched",
     "FileReport",
     "InboxClient",
@@ -33,7 +33,6 @@ __all__ = [
     "application",
     "fetch",
     "fetch_policy",
-    "frames",
     "init",
     "load_request_file",
     "new_http",

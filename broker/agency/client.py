@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from broker.files import PRIVATE_FILE, sync_folder
 from broker.wire.encoding import WireError, to_base64
 from broker.wire.inbox import AUTH_SCHEME, MAX_BUNDLE_BYTES
 from broker.wire.merkle import leaf_hash
@@ -17,7 +18,6 @@ from broker.wire.proofs import MAX_POLICY_BYTES, Policy, verify_proof
 from broker.wire.records import Fetch
 
 from .errors import AgencyError, RemoteError, UnreachableError
-from .files import PRIVATE_FILE, sync_folder
 from .line import PARTIAL, Line
 
 MAX_BUNDLES = 10_000

@@ -1,12 +1,19 @@
-"""Fetching what was shared for a request, each bundle once."""
+"""Fetching what was shared for a request, each bundle once.
 
+Anybody may upload to an open request, so the list is hostile: a bundle that does not come whole, or does not hash as
+listed, costs itself alone. Each has at most MAX_BUNDLE_BYTES; the client refuses a list that says otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client import InboxClient
-from .errors import AgencyError
+from .client import BundleInfo, InboxClient
+from .errors import AgencyError, RemoteError, UnreachableError
 from .files import make_folder
 from .keys import AgencyFolder
+
+GIVE_UP_AFTER = 3  # in a row that could not be reached: then it is the inbox, not the bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +26,52 @@ class Fetched:
     is_new: bool
 
 
-def fetch(folder: AgencyFolder, leaf: str, *, inbox: InboxClient) -> list[Fetched]:
-    """Bring every bundle of a request (leaf hash in hex) to `requests/<leaf>/bundles`; raises RemoteError.
+class FetchError(AgencyError):
+    """Some bundles could not be fetched: `failed` says why of each digest, `fetched` are those that are here."""
 
-    An interrupted call leaves what it had; the next one goes on there.
+    def __init__(self, message: str, *, fetched: Sequence[Fetched], failed: Mapping[str, RemoteError]) -> None:
+        super().__init__(message)
+        self.fetched = tuple(fetched)
+        self.failed = dict(failed)
+
+
+def fetch(folder: AgencyFolder, leaf: str, *, inbox: InboxClient) -> list[Fetched]:
+    """Bring every bundle of a request (leaf hash in hex) to `requests/<leaf>/bundles`.
+
+    Raises RemoteError without a list, FetchError where some did not come, and AgencyError where the folder does not
+    do. An interrupted call leaves what it had; the next one goes on there.
     """
     place = folder.request_folder(leaf)
     if not place.is_dir():
         raise AgencyError(f"{place} is not there; only requests that were posted from this folder can be fetched for")
     bundles = place / "bundles"
     make_folder(bundles)
-    fetched: dict[str, Fetched] = {}
+    wanted: dict[str, BundleInfo] = {}
     for bundle in inbox.list(leaf):
+        wanted.setdefault(bundle.sha256, bundle)
+    fetched: list[Fetched] = []
+    failed: dict[str, RemoteError] = {}
+    unreachable = 0
+    for bundle in wanted.values():
         path = bundles / f"{bundle.sha256}.age"
-        if bundle.sha256 in fetched:
-            continue
         is_new = not path.exists()
-        if is_new:
-            inbox.download(leaf, bundle, path)
-        fetched[bundle.sha256] = Fetched(path, bundle.bytes, bundle.sha256, is_new)
-    return list(fetched.values())
+        try:
+            if is_new:
+                inbox.download(leaf, bundle, path)
+                unreachable = 0
+        except RemoteError as error:
+            failed[bundle.sha256] = error
+            unreachable = unreachable + 1 if isinstance(error, UnreachableError) else 0
+            if unreachable == GIVE_UP_AFTER:
+                break
+        else:
+            fetched.append(Fetched(path, bundle.bytes, bundle.sha256, is_new))
+    if failed:
+        raise FetchError(_summary(wanted, fetched, failed), fetched=fetched, failed=failed)
+    return fetched
+
+
+def _summary(wanted: Mapping[str, BundleInfo], fetched: Sequence[Fetched], failed: Mapping[str, RemoteError]) -> str:
+    missing = len(wanted) - len(fetched)
+    first = next(iter(failed.values()))
+    return f"{missing} of {len(wanted)} bundles could not be fetched; fetch again to go on. The first: {first}"

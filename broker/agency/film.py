@@ -1,4 +1,4 @@
-"""The only module here that knows PyAV: the coded pictures of a clip, and a few of them to look at."""
+"""The only module here that knows PyAV: the coded pictures of a clip, as they stand in its file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +9,13 @@ from typing import BinaryIO
 
 import av
 import av.error
-import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from broker.wire.segments import TICKS_PER_SECOND, WireAccessUnit
 
 from .errors import AgencyError
 
-MAX_FRAMES = 1_000
 _AVCC_VERSION = 1
 _LENGTH_BYTES = 4
 _NAL_TYPE = 0x1F
@@ -61,40 +58,6 @@ def is_idr(data: bytes) -> bool:
             return kind == _NAL_IDR
         at += _LENGTH_BYTES + int.from_bytes(data[at : at + _LENGTH_BYTES])
     return False
-
-
-def frames(path: Path, *, count: int) -> list[tuple[float, NDArray[np.uint8]]]:
-    """Return up to `count` pictures, evenly spread: (seconds from the start, BGR array of height x width x 3).
-
-    Raises FilmError for a file that does not decode.
-    """
-    if not 1 <= count <= MAX_FRAMES:
-        raise ValueError(f"count must be 1 to {MAX_FRAMES}")
-    found: list[tuple[float, NDArray[np.uint8]]] = []
-    with _film_errors(path), path.open("rb") as file, _open(file) as container:
-        stream = _only_stream(container, path)
-        duration_s = _duration_s(container, stream)
-        wanted = [duration_s * (2 * at + 1) / (2 * count) for at in range(count)]
-        last: tuple[float, NDArray[np.uint8]] | None = None
-        for frame in container.decode(stream):
-            at_s = float(frame.time or 0.0)
-            while wanted and at_s >= wanted[0]:
-                last = last if last is not None and last[0] == at_s else (at_s, _bgr(frame))
-                found.append(last)
-                wanted.pop(0)
-            if not wanted:
-                break
-    return found
-
-
-def _bgr(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    return np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
-
-
-def _duration_s(container: InputContainer, stream: VideoStream) -> float:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
 
 
 def _open(file: BinaryIO) -> InputContainer:

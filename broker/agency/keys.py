@@ -23,7 +23,7 @@ from broker.wire.proofs import MAX_POLICY_BYTES, Policy, parse_policy
 from broker.wire.records import Agency, Domain, Email, Line, Slug, explain
 
 from .errors import AgencyError
-from .files import make_folder, read_file, write_file
+from .files import make_folder, read_text, write_file
 
 SETTINGS_FILE = "agency.toml"
 KEY_FILE = "agency.key"
@@ -59,11 +59,11 @@ class AgencyFolder:
         """Read a folder that `init` made; raises AgencyError."""
         file = path / SETTINGS_FILE
         try:
-            values = tomllib.loads(read_file(file, max_bytes=MAX_SETTINGS_BYTES).decode("utf-8"))
+            values = tomllib.loads(read_text(file, max_bytes=MAX_SETTINGS_BYTES))
             return cls(path, Settings.model_validate(values))
         except ValidationError as error:
             raise AgencyError(f"{file}: {explain(error)}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except tomllib.TOMLDecodeError as error:
             raise AgencyError(f"{file} is no TOML: {error}") from error
 
     def signing_key(self) -> Ed25519PrivateKey:
@@ -93,8 +93,8 @@ class AgencyFolder:
         """Return the pinned policy; raises AgencyError."""
         file = self.path / self.settings.policy
         try:
-            return parse_policy(read_file(file, max_bytes=MAX_POLICY_BYTES).decode("utf-8"))
-        except (WireError, UnicodeDecodeError) as error:
+            return parse_policy(read_text(file, max_bytes=MAX_POLICY_BYTES))
+        except WireError as error:
             raise AgencyError(f"{file}: {error}") from error
 
     def request_folder(self, leaf: str) -> Path:

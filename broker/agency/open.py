@@ -18,13 +18,14 @@ from typing import BinaryIO
 
 import pyrage
 
+from broker.files import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder
 from broker.wire.inbox import MAX_BUNDLE_BYTES
 from broker.wire.proofs import Policy
 from broker.wire.records import Release
 
 from .check import BundleCheck, ClipReport, FileReport
 from .errors import AgencyError, BundleError
-from .files import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, sync_folder
+from .files import make_folder
 from .keys import recipient_of
 from .tarball import Member, copy_member, read_members
 

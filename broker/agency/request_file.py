@@ -27,13 +27,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from broker import files
 from broker.wire.encoding import EPOCH, format_time
 from broker.wire.geo import Point, circle_area_m2
 from broker.wire.records import EXCLUDED_PURPOSES, Agency, Area, Line, Request, Slug, Text, explain
 from broker.wire.rules import DAY_US, DEFAULT_OPEN_FOR_US, MINUTE_US, Limits, Violation, check_posts, check_request
 
-from .errors import AgencyError, RequestFileError
-from .files import read_file
+from .errors import RequestFileError
 
 MAX_FILE_BYTES = 65_536
 
@@ -125,11 +125,9 @@ def load_request_file(path: Path | None, overrides: Mapping[str, Any] | None = N
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(read_file(path, max_bytes=MAX_FILE_BYTES).decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            values = tomllib.loads(files.read_text(path, max_bytes=MAX_FILE_BYTES, error=RequestFileError))
+        except tomllib.TOMLDecodeError as error:
             raise RequestFileError(f"{where} is no TOML: {error}") from error
-        except AgencyError as error:
-            raise RequestFileError(str(error)) from error
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     if "radius_m" in given or "area_m2" in given:  # the flag's size replaces the file's, in whichever unit
         values.pop("radius_m", None)
@@ -161,7 +159,7 @@ class PreviewRow:
 def preview(
     request: Request, agency: Agency, *, now_us: int, earlier_posts: int = 0, limits: Limits | None = None
 ) -> list[PreviewRow]:
-    """Return every rule, kept or broken, in the order of DESIGN section 6."""
+    """Return every rule, kept or broken, in the order in which the rules are published."""
     limits = limits or Limits()
     violations: list[Violation] = [
         *check_request(request, agency, limits=limits, now_us=now_us),

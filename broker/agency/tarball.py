@@ -1,4 +1,4 @@
-"""The tar inside a bundle, read strictly: plain files with the names of DESIGN section 5, and nothing else.
+"""The tar inside a bundle, read strictly: plain files with the names below, and nothing else.
 
 POSIX ustar headers (or GNU's, which differ in the magic) of 512 bytes, each followed by the file, padded with zeros to
 512; two zero blocks end it. Python's tarfile would also take links, pax and GNU extensions; here they are refused.

@@ -18,6 +18,9 @@ class RequestBook(Protocol):
     def known_request(self, leaf: str) -> tuple[Request, Agency] | None:
         """Return a request that is in the log, open or not, with its agency's current record; None else."""
 
+    def closes_us(self, leaf: str) -> int | None:
+        """Return when a request expires, or was withdrawn or resolved, µs; None for one that is not in the log."""
+
 
 def open_promise(envelope: bytes, length: int) -> Upload:
     """Return what an `Upload` envelope promises, signed by the key it names, `length` bytes; raises Refused (400)."""

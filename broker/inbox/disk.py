@@ -1,4 +1,4 @@
-"""The file operations that the inbox stands on. The only place in this room that calls fsync.
+"""The file operations that the inbox stands on, over broker.files. The only place in this room that calls fsync.
 
 `Disk` is small so that a test can put in its place one that loses power between, or inside, any two steps.
 """
@@ -6,12 +6,11 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
+from broker import files
+
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -47,24 +46,16 @@ class Disk(Protocol):
 class LocalDisk:
     """The real file system; `fsync` takes a file descriptor."""
 
-    def __init__(self, *, fsync: Callable[[int], None] = os.fsync) -> None:
+    def __init__(self, *, fsync: files.Fsync = os.fsync) -> None:
         self._fsync = fsync
 
     def make_folder(self, path: Path) -> None:
         """Make one folder, with its parents, for its owner's eyes alone; one that exists is fine."""
-        if not path.is_dir():
-            path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-            self._sync_folder(path.parent)
+        files.make_folder(path, fsync=self._fsync)
 
     def create(self, path: Path, data: bytes) -> None:
         """Make a new file that holds `data`; FileExistsError if there is one."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
-        try:
-            _write_all(handle, data, 0)
-            self._fsync(handle)
-        finally:
-            os.close(handle)
-        self._sync_folder(path.parent)
+        files.write_new(path, data, fsync=self._fsync)
 
     def append(self, path: Path, offset: int, data: bytes) -> None:
         """Write `data` at `offset`, the end of the file."""
@@ -94,7 +85,7 @@ class LocalDisk:
     def rename(self, old: Path, new: Path) -> None:
         """Move a file or a folder within its parent, replacing a file that has the new name."""
         old.replace(new)
-        self._sync_folder(new.parent)
+        files.sync_folder(new.parent, fsync=self._fsync)
 
     def remove(self, path: Path) -> None:
         """Delete a file or a whole folder; one that is gone already is fine."""
@@ -102,14 +93,7 @@ class LocalDisk:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-        self._sync_folder(path.parent)
-
-    def _sync_folder(self, folder: Path) -> None:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._fsync(handle)
-        finally:
-            os.close(handle)
+        files.sync_folder(path.parent, fsync=self._fsync)
 
 
 def is_full(error: OSError) -> bool:

@@ -2,6 +2,9 @@
 
 A device is a stranger here. It shows an `Upload` envelope, signed by a key that it made for this one request, and gets
 nothing but room for the promised bytes. An agency shows a fresh `Fetch` envelope, signed by its admitted key.
+
+A bundle is kept until some time after its request closed, for its agency to fetch; then its bytes go, and what its
+sender may still ask for, the receipt, stays for longer.
 """
 
 import os
@@ -26,11 +29,15 @@ log = structlog.get_logger()
 
 GIB = 1 << 30
 HOUR_US = 3_600 * 1_000_000
+DAY_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxLimits:
-    """Bounds of the inbox. Promised bytes count, not only those that came."""
+    """Bounds of the inbox. Promised bytes count, not only those that came.
+
+    `keep_bundles_us` and `keep_receipts_us` count from when the request expired, or was withdrawn or resolved.
+    """
 
     max_bundle_bytes: int = MAX_BUNDLE_BYTES
     max_uploads_per_request: int = 1_000
@@ -38,6 +45,8 @@ class InboxLimits:
     max_total_bytes: int = 256 * GIB
     max_writers: int = 64
     stale_after_us: int = 48 * HOUR_US
+    keep_bundles_us: int = 30 * DAY_US
+    keep_receipts_us: int = 400 * DAY_US
     idle_s: float = 30.0
 
 
@@ -177,32 +186,50 @@ class Inbox:
 
     def bundles(self, leaf: str) -> list[Bundle]:
         """Return what arrived whole for a request, by digest."""
-        found = [_bundle(one) for one in self._storage.all() if one.receipt is not None and one.promise.request == leaf]
+        found = [_bundle(one) for one in self._storage.all() if _is_here(one, leaf)]
         return sorted(found, key=lambda bundle: (bundle.sha256, bundle.id))
 
     def bundle(self, bundle_id: str, *, leaf: str) -> Bundle:
         """Return one bundle of a request; raises Refused (404), alike for one that is another request's."""
         stored = self._storage.get(bundle_id)
-        if stored is None or stored.receipt is None or stored.promise.request != leaf:
+        if stored is None or not _is_here(stored, leaf):
             raise Refused(404, "not-found", "nothing here for this claim")
         return _bundle(stored)
 
     def sweep(self) -> int:
-        """Delete unfinished uploads that are stale, or whose request has closed; returns how many."""
+        """Let go of what nobody is to have any more; returns of how many uploads. Raises InboxError.
+
+        Unfinished ones go when they are stale, or their request has closed; received ones some time after that.
+        """
         now_us = self._clock()
-        removed = 0
+        swept = 0
         for stored in self._storage.all():
-            if stored.receipt is not None or stored.offset == stored.length or not self._is_dead(stored, now_us):
+            step = self._next_step(stored, now_us)
+            if step is None:
                 continue
             try:
-                with self._claim(stored.id):
-                    self._storage.remove(stored)
+                with self._claim(stored.id), _disk_full_refused():
+                    step(stored)
             except Refused:  # it has a writer, or another sweep was quicker
                 continue
-            removed += 1
-        if removed:
-            log.info("uploads_swept", count=removed)
-        return removed
+            swept += 1
+        if swept:
+            log.info("uploads_swept", count=swept)
+        return swept
+
+    def _next_step(self, stored: Stored, now_us: int) -> Callable[[Stored], None] | None:
+        if stored.receipt is not None:
+            closes_us = self._book.closes_us(stored.promise.request)
+            closed_for_us = 0 if closes_us is None else now_us - closes_us
+            if closed_for_us >= self.limits.keep_receipts_us:
+                return self._storage.remove
+            let_go = closed_for_us >= self.limits.keep_bundles_us and not stored.gone
+            return self._storage.let_go if let_go else None
+        if not self._is_dead(stored, now_us):
+            return None
+        if stored.offset == stored.length:  # all of it came, and its writer was cut off before the receipt
+            return lambda one: self.finish(one.id)
+        return self._storage.remove
 
     @contextmanager
     def _claim(self, upload_id: str) -> Iterator[Stored]:
@@ -237,8 +264,8 @@ class Inbox:
 
     def _check_room(self, promise: Upload, *, sweep: bool) -> None:
         uploads = self._storage.all()
-        same = [one.length for one in uploads if one.promise.request == promise.request]
-        full = sum(one.length for one in uploads) + promise.bundle_bytes > self.limits.max_total_bytes
+        same = [one.held_bytes for one in uploads if one.promise.request == promise.request and not one.gone]
+        full = sum(one.held_bytes for one in uploads) + promise.bundle_bytes > self.limits.max_total_bytes
         crowded = (
             len(same) >= self.limits.max_uploads_per_request
             or sum(same) + promise.bundle_bytes > self.limits.max_request_bytes
@@ -258,6 +285,10 @@ class Inbox:
             received_at=self._clock(),
         )
         return receipt.sign(self._key)
+
+
+def _is_here(stored: Stored, leaf: str) -> bool:
+    return stored.receipt is not None and not stored.gone and stored.promise.request == leaf
 
 
 def _bundle(stored: Stored) -> Bundle:

@@ -2,18 +2,20 @@
 
     lock                                held by the one process that uses the folder
     uploads/<id>/envelope.dsse.json     what was promised: the `Upload` envelope's exact bytes
-    uploads/<id>/data                   the bundle so far
+    uploads/<id>/data                   the bundle so far; gone again once it was let go
     uploads/<id>/receipt.dsse.json      once all bytes are there and hash as promised
 
 Invariants, whenever the process dies:
 
-1. A folder named by an id holds its envelope whole and a data file; anything else in `uploads` is a draft.
+1. A folder named by an id holds its envelope whole, and a data file or a receipt; all else in `uploads` is a draft.
 2. An offset that was told to anybody is not above the durable length of the data.
-3. A receipt exists only where the data is durable, whole, and hashes as promised; such data never changes again.
+3. A receipt exists only where the data was durable, whole, and hashed as promised; such data never changes again.
+   It may go, whole: envelope and receipt then stand for it, so that its sender still finds that it arrived.
 4. An id, once told, stands for the same envelope until the upload is removed, whole.
 
 Create: draft folder, envelope, empty data; rename to the id. Append: write, sync, only then the offset moves.
 Finish: hash what the disk has; true: receipt as a draft, rename; false: cut the data to nothing.
+Let go: only with a receipt, remove the data.
 Start-up: remove drafts; sync each data file and take its length as the offset; finish what is full without a receipt,
 through the same function.
 """
@@ -28,10 +30,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.files import PRIVATE_FILE
 from broker.wire.encoding import WireError
 from broker.wire.records import Upload
 
-from .disk import PRIVATE_FILE, Disk
+from .disk import Disk
 from .errors import InboxError
 
 ID_FORM = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -55,11 +58,17 @@ class Stored:
     folder: Path
     offset: int = 0
     receipt: bytes | None = field(default=None, repr=False)
+    gone: bool = False
 
     @property
     def length(self) -> int:
         """How many bytes were promised."""
         return self.promise.bundle_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes it may come to take, or takes."""
+        return 0 if self.gone else self.length
 
     @property
     def data_path(self) -> Path:
@@ -140,7 +149,7 @@ class Storage:
 
     def roll_back(self, stored: Stored) -> None:
         """Cut off what was appended since the last commit."""
-        if stored.data_path.stat().st_size == stored.offset:
+        if stored.receipt is not None or stored.data_path.stat().st_size == stored.offset:
             return
         self._disk.truncate(stored.data_path, stored.offset)
 
@@ -161,6 +170,13 @@ class Storage:
         self._disk.rename(draft, stored.folder / RECEIPT_FILE)
         stored.receipt = receipt
         return True
+
+    def let_go(self, stored: Stored) -> None:
+        """Remove a received bundle's bytes; envelope and receipt stay."""
+        if stored.receipt is None:
+            raise InboxError(f"upload {stored.id} has no receipt yet; its bytes can't go")
+        stored.gone = True
+        self._disk.remove(stored.data_path)
 
     def touched_us(self, stored: Stored) -> int:
         """Return when its data last changed, µs."""
@@ -208,11 +224,15 @@ class Storage:
                 f"{folder} has no sound {ENVELOPE_FILE} ({error}); move the folder away to go on"
             ) from error
         stored = Stored(folder.name, promise, envelope, folder)
+        if (folder / RECEIPT_FILE).exists():
+            stored.receipt = (folder / RECEIPT_FILE).read_bytes()
+            stored.gone = not stored.data_path.exists()
+        if stored.gone:
+            stored.offset = stored.length
+            return stored
         # What a killed process wrote may be in the page cache alone: durable first, then counted.
         self._disk.sync(stored.data_path)
         stored.offset = stored.data_path.stat().st_size
-        if (folder / RECEIPT_FILE).exists():
-            stored.receipt = (folder / RECEIPT_FILE).read_bytes()
         if stored.offset > stored.length or (stored.receipt is not None and stored.offset != stored.length):
             raise InboxError(f"{stored.data_path} has {stored.offset} bytes where {stored.length} were promised")
         if stored.offset == stored.length:

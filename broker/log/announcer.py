@@ -2,7 +2,7 @@
 
 A request stands, retained, under each cell that its circle touches, from its publication in the log until it would
 have expired; a withdrawn one too, with its withdrawal, so that devices which were off learn of it. Then an empty
-payload clears it.
+payload clears it. A broker that was away may have forgotten all of it, and is told everything again.
 What could not be published stays due and is tried again; nothing here is lost, since all of it follows from the log.
 """
 
@@ -46,6 +46,7 @@ class Announcer:
         self._now_us = now_us
         self._due: dict[str, None] = {}
         self._checkpoint_due = False
+        self._all_due = True
         self._expiring: list[tuple[int, str]] = []
         self._wake = asyncio.Event()
 
@@ -64,8 +65,14 @@ class Announcer:
         self._checkpoint_due = True
         self._wake.set()
 
+    def reconnected(self) -> None:
+        """Take note that the broker was away, and may have lost what it retained."""
+        self._all_due = True
+        self._wake.set()
+
     async def republish(self) -> None:
         """Publish everything again, after a start or when the broker may have lost it."""
+        self._all_due = False  # from here on each request is due by itself
         now_us = self._now_us()
         self._expiring = [
             (p.request.expires_at, p.leaf) for p in self._book.requests() if p.request.expires_at > now_us
@@ -107,22 +114,23 @@ class Announcer:
     async def run(self) -> None:
         """Keep the broker up to date until cancelled."""
         retry_s = FIRST_RETRY_S
-        again = self.republish()
         while True:
             try:
-                await again
+                await (self.republish() if self._all_due else self.tick(self._now_us()))
                 retry_s = FIRST_RETRY_S
             except (LogError, OSError) as error:
                 log.warning("announcement_failed", error=str(error), retry_s=retry_s)
-                await asyncio.sleep(retry_s)
+                await self._wait(retry_s)
                 retry_s = min(LAST_RETRY_S, 2 * retry_s)
             else:
-                await self._wait()
-            again = self.tick(self._now_us())
+                await self._wait(TICK_S)
 
-    async def _wait(self) -> None:
+    async def _wait(self, at_most_s: float) -> None:
+        """Wait for something new to say, or for a broker that is back."""
+        if self._all_due:
+            return
         try:
-            async with asyncio.timeout(TICK_S):
+            async with asyncio.timeout(at_most_s):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -127,11 +127,6 @@ class Book:
         """Return the request with this leaf hash (hex)."""
         return self._requests.get(leaf)
 
-    def admission_of(self, leaf: str) -> Admitted | None:
-        """Return the record that admitted the agency when it posted this request."""
-        posted = self._requests.get(leaf)
-        return posted.admission if posted else None
-
     def posts(self, agency: str, case: str) -> int:
         """Return how often a case was posted."""
         return self._posts.get((agency, case), 0)
@@ -151,10 +146,6 @@ class Book:
     def request_count(self, agency: str | None = None) -> int:
         """Return how many requests were posted, by one agency or by all."""
         return len(self._requests) if agency is None else len(self._by_agency.get(agency, ()))
-
-    def open_requests(self, now_us: int) -> list[Posted]:
-        """Return the requests that may be answered at `now_us`, oldest first."""
-        return [posted for leaf, posted in self._requests.items() if self.status(leaf, now_us) is Status.OPEN]
 
     def status(self, leaf: str, now_us: int) -> Status:
         """Return what a request is at `now_us`; raises WireError for one that the log does not hold."""

@@ -49,7 +49,7 @@ def http_reader(url: str, *, client: httpx.Client | None = None) -> LogReader:
                     raise LogReadError(path, f"the server answers {response.status_code}")
                 for part in response.iter_bytes():
                     data = _capped(path, data + part, most)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LogReadError(path, str(error) or type(error).__name__) from error
         return data
 

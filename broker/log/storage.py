@@ -3,7 +3,6 @@
 The paths are those of the static URLs: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`.
 """
 
-import contextlib
 import fcntl
 import os
 import shutil
@@ -11,14 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from broker.files import PUBLIC_FILE, PUBLIC_FOLDER, draft_of, make_folder, replace_many
 from broker.wire.tiles import Tile, parse_tile_path
 
 from .errors import CheckpointConflictError, LogInUseError
 
 CHECKPOINT_PATH = "checkpoint"
 _LOCK_NAME = ".lock"
-_TEMPORARY_SUFFIX = ".tmp"
-_FILES_AT_ONCE = 64  # open at a time: a large batch must not run out of descriptors
 
 
 class Storage(Protocol):
@@ -67,7 +65,7 @@ class FolderStorage:
         """Take the folder's lock; left-over temporary files of a killed writer are removed."""
         if self._lock is not None:
             return
-        self._root.mkdir(parents=True, exist_ok=True)
+        make_folder(self._root, mode=PUBLIC_FOLDER)
         handle = os.open(self._root / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +74,7 @@ class FolderStorage:
             raise LogInUseError(str(self._root)) from error
         self._lock = handle
         # Only the checkpoint's: a staged tile's is overwritten when that tile is staged again.
-        _temporary(self._root / CHECKPOINT_PATH).unlink(missing_ok=True)
+        draft_of(self._root / CHECKPOINT_PATH).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -95,23 +93,16 @@ class FolderStorage:
         """Write each file beside its place, sync them all, rename them; then sync the folders that changed."""
         self._check_claimed()
         targets = {self._target(path): data for path, data in objects.items()}
-        folders: set[Path] = set()
-        for target in targets:
-            folders.update(_make_folders(target.parent))
-            folders.add(target.parent)
-        paths = list(targets)
-        for at in range(0, len(paths), _FILES_AT_ONCE):
-            _replace({target: targets[target] for target in paths[at : at + _FILES_AT_ONCE]})
-        for folder in folders:
-            _sync_folder(folder)
+        for folder in {target.parent for target in targets}:
+            make_folder(folder, mode=PUBLIC_FOLDER)
+        replace_many(targets, mode=PUBLIC_FILE)
 
     def swap_checkpoint(self, old: bytes | None, new: bytes) -> None:
         """Compare under the lock, then rename over the old file."""
         self._check_claimed()
         if self.get(CHECKPOINT_PATH) != old:
             raise CheckpointConflictError(str(self._root))
-        _replace({self._root / CHECKPOINT_PATH: new})
-        _sync_folder(self._root)
+        replace_many({self._root / CHECKPOINT_PATH: new}, mode=PUBLIC_FILE)
 
     def discard_partials(self, tile: Tile) -> None:
         """Remove `<N>.p` whole."""
@@ -126,37 +117,3 @@ class FolderStorage:
     def _check_claimed(self) -> None:
         if self._lock is None:
             raise LogInUseError(f"{self._root} (not claimed)")
-
-
-def _replace(targets: Mapping[Path, bytes]) -> None:
-    """Put each file in its place, durable before it has its name. All are written first: then one sync flushes most."""
-    with contextlib.ExitStack() as files:
-        staged = [files.enter_context(_temporary(target).open("wb")) for target in targets]
-        for file, data in zip(staged, targets.values(), strict=True):
-            file.write(data)
-            file.flush()
-        for file in staged:
-            os.fsync(file.fileno())
-    for target in targets:
-        _temporary(target).replace(target)
-
-
-def _temporary(target: Path) -> Path:
-    return target.with_name(target.name + _TEMPORARY_SUFFIX)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Create a folder and return the folders that hold new names."""
-    if folder.is_dir():
-        return []
-    changed = _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    return [*changed, folder.parent]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -125,7 +125,7 @@ def verify_log(
 
 
 class _Check:
-    """One run over a log; `_rows[level]` are the hashes of a level as recomputed from below, None where that failed."""
+    """One run over a log: the leaves first, then each level above from the one below, the root, the growth."""
 
     def __init__(self, read: LogReader, report: LogReport, size: int, operator_key: bytes, limits: Limits) -> None:
         self._read = read

@@ -6,7 +6,6 @@ again when it is delivered.
 """
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,10 +15,7 @@ from broker.mqtt.errors import PolicyError, Refused
 from broker.mqtt.packets import BAD_CLIENT_ID, BAD_CREDENTIALS, NOT_AUTHORIZED
 from broker.mqtt.passwords import DEFAULT_ITERATIONS, PasswordHash
 from broker.mqtt.topics import matches, overlap, split
-
-RESERVED_NAMES: Final = frozenset({"requests", "log"})  # second levels of topics that no device owns
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+from broker.wire import topics
 
 
 class Role(StrEnum):
@@ -44,10 +40,10 @@ class User:
     password_hash: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or self.name in RESERVED_NAMES:
+        if not topics.NAME_FORM.fullmatch(self.name) or self.name in topics.RESERVED_NAMES:
             raise PolicyError(
-                f"user name {self.name!r} is refused: it must match {_NAME.pattern} "
-                f"and be neither of {', '.join(sorted(RESERVED_NAMES))}"
+                f"user name {self.name!r} is refused: it must match {topics.NAME_FORM.pattern} "
+                f"and be neither of {', '.join(sorted(topics.RESERVED_NAMES))}"
             )
         if self.role is Role.OPEN:
             raise PolicyError(f"user {self.name!r} has the role 'open', which is for nobody by name")
@@ -84,21 +80,22 @@ class Grants:
         return any(overlap(grant, levels) for grant in self._receive)
 
 
-_ANNOUNCEMENTS: Final = ("latchstring/requests/#", "latchstring/log/checkpoint")
+_ANY_NAME: Final = "{name}"  # stands in a device's grants for its own
+_ANNOUNCEMENTS: Final = (f"{topics.ROOT}/requests/#", topics.CHECKPOINT)
 
 _BY_ROLE: Final[Mapping[Role, Grants]] = {
     Role.DEVICE: Grants(
-        publish=("latchstring/{name}/#", "homeassistant/device/latchstring_{name}/config"),
+        publish=(topics.device(_ANY_NAME, "#"), topics.discovery(_ANY_NAME)),
         receive=(
-            "latchstring/{name}/privacy/set",
-            "latchstring/{name}/receipt",
+            topics.device(_ANY_NAME, "privacy/set"),
+            topics.device(_ANY_NAME, "receipt"),
             *_ANNOUNCEMENTS,
-            "homeassistant/status",
+            topics.HOME_ASSISTANT_STATUS,
         ),
     ),
     Role.OWNER: Grants(
-        publish=("latchstring/+/privacy/set", "latchstring/+/receipt", "homeassistant/status"),
-        receive=("latchstring/#", "homeassistant/#"),
+        publish=(topics.device("+", "privacy/set"), topics.device("+", "receipt"), topics.HOME_ASSISTANT_STATUS),
+        receive=(f"{topics.ROOT}/#", "homeassistant/#"),
     ),
     Role.OPERATOR: Grants(publish=_ANNOUNCEMENTS, receive=_ANNOUNCEMENTS),
     Role.PUBLIC: Grants(publish=(), receive=_ANNOUNCEMENTS),
@@ -112,7 +109,7 @@ def grants_for(role: Role, name: str) -> Grants:
     if role is not Role.DEVICE:
         return general
     return Grants(
-        *(tuple(text.replace("{name}", name) for text in texts) for texts in (general.publish, general.receive))
+        *(tuple(text.replace(_ANY_NAME, name) for text in texts) for texts in (general.publish, general.receive))
     )
 
 

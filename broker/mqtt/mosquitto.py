@@ -5,10 +5,10 @@ client id; hence each program needs a user of its own. Unlike the embedded broke
 filters on delivery, which comes to the same messages.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.files import PUBLIC_FOLDER, make_folder, replace_durably
 from broker.mqtt.access import AccessPolicy, Grants, Role, grants_for, is_loopback
 from broker.mqtt.errors import PolicyError
 from broker.mqtt.limits import Limits
@@ -39,7 +39,7 @@ def write_mosquitto(
     """Write the files (mode 0600) into `folder` and return the path of `mosquitto.conf`.
 
     `run_as` is the system user that Mosquitto, started by root, changes to (its own default is `mosquitto`); the files
-    must be readable to it. Raises PolicyError for what Mosquitto can't enforce.
+    must be readable to it. Raises PolicyError for what Mosquitto can't enforce, OSError where nothing can be written.
     """
     if policy.anonymous is Role.PUBLIC and policy.users:
         raise PolicyError(
@@ -48,20 +48,15 @@ def write_mosquitto(
         )
     if policy.is_open and not is_loopback(host):
         raise PolicyError(f"an open policy may not listen on {host}; use 127.0.0.1, or a policy with users")
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "acl", _acl(policy))
-    _write(folder / "passwd", _passwd(policy))
-    _write(
-        folder / "mosquitto.conf",
-        "\n".join(
-            (
-                "# Written by latchstring from its access policy.",
-                *_general(folder, limits or Limits(), run_as),
-                *_listener(folder, policy, host=host, port=port, tls=tls),
-                "",
-            )
-        ),
+    make_folder(folder, mode=PUBLIC_FOLDER)  # the system user that Mosquitto runs as must get in
+    config = (
+        "# Written by latchstring from its access policy.",
+        *_general(folder, limits or Limits(), run_as),
+        *_listener(folder, policy, host=host, port=port, tls=tls),
+        "",
     )
+    for name, text in (("acl", _acl(policy)), ("passwd", _passwd(policy)), ("mosquitto.conf", "\n".join(config))):
+        replace_durably(folder / name, text.encode())
     return folder / "mosquitto.conf"
 
 
@@ -111,10 +106,3 @@ def _acl_lines(grants: Grants) -> list[str]:
 
 def _passwd(policy: AccessPolicy) -> str:
     return "".join(f"{user.name}:{user.password_hash}\n" for user in policy.users if user.password_hash is not None)
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, so that the mode holds from the start
-        os.fchmod(descriptor, 0o600)
-        file.write(text)

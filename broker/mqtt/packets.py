@@ -13,7 +13,6 @@ SUBSCRIBE_FAILED: Final = 0x80  # SUBACK return code, section 3.9.3
 ACCEPTED: Final = 0  # CONNACK return codes, section 3.2.2.3
 BAD_PROTOCOL: Final = 1
 BAD_CLIENT_ID: Final = 2
-UNAVAILABLE: Final = 3
 BAD_CREDENTIALS: Final = 4
 NOT_AUTHORIZED: Final = 5
 

@@ -37,9 +37,12 @@ def parse_json(data: bytes, *, max_bytes: int, what: str = "JSON") -> Any:
     if len(data) > max_bytes:
         raise WireError(f"{what} has {len(data)} bytes, more than the {max_bytes} allowed")
     try:
-        text = data.decode("utf-8")
-        _check_depth(text, what)
-        return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_no_constant, parse_float=_finite_float)
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique_pairs,
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+        )
     except UnicodeDecodeError as error:
         raise WireError(f"{what} is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
@@ -48,6 +51,10 @@ def parse_json(data: bytes, *, max_bytes: int, what: str = "JSON") -> Any:
         raise
     except ValueError as error:
         raise WireError(f"{what} does not parse: {error}") from error
+    except RecursionError as error:  # brackets by the thousand: the scanner counts them, and gives up before the stack
+        raise WireError(f"{what} is nested deeper than {MAX_DEPTH}") from error
+    _check_depth(value, what)
+    return value
 
 
 def parse_canonical(data: bytes, *, max_bytes: int, what: str = "payload") -> Any:
@@ -127,23 +134,12 @@ def _finite_float(text: str) -> float:
     return number
 
 
-def _check_depth(text: str, what: str) -> None:
-    # json.loads recurses: a payload of brackets must not be able to exhaust the stack.
-    depth = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise WireError(f"{what} is nested deeper than {MAX_DEPTH}")
-        elif char in "]}":
-            depth -= 1
+def _check_depth(value: Any, what: str) -> None:
+    """Raise WireError for what is nested deeper than our other code, which recurses, is to be trusted with."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        if not inner:
+            return
+        level = [child for children in inner for child in children]
+    raise WireError(f"{what} is nested deeper than {MAX_DEPTH}")

@@ -12,6 +12,7 @@ The last two need `Authorization: DSSE <base64 of a fetch envelope>`, signed by 
 """
 
 TUS_VERSION = "1.0.0"
+INBOX_URL_FORM = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"  # no user, query or fragment
 ENVELOPE_KEY = "envelope"
 AUTH_SCHEME = "DSSE"
 MAX_BUNDLE_BYTES = 512 * 1024 * 1024

@@ -68,19 +68,6 @@ def parse_tile_path(path: str) -> Tile:
     return tile
 
 
-def tiles_for_growth(old_size: int, size: int) -> list[Tile]:
-    """Return every hash tile that a log which grows from `old_size` to `size` entries has to write."""
-    found: list[Tile] = []
-    level = 0
-    while size >> (TILE_HEIGHT * level):
-        before, now = old_size >> (TILE_HEIGHT * level), size >> (TILE_HEIGHT * level)
-        if now > before:
-            indices = range(before // TILE_WIDTH, (now - 1) // TILE_WIDTH + 1)
-            found.extend(Tile(level, index, min(TILE_WIDTH, now - index * TILE_WIDTH)) for index in indices)
-        level += 1
-    return found
-
-
 def tile_for_hash(level: int, index: int, size: int) -> tuple[Tile, int, int]:
     """Return (tile, first, count) from which the hash of the complete subtree (level, index) is folded.
 

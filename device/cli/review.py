@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from broker.wire.encoding import format_time, from_base64
+from broker.wire.encoding import format_time, from_base64, parse_time
 from broker.wire.proofs import parse_policy
 from broker.wire.records import Release, Request
 from broker.wire.rules import Limits
@@ -101,7 +101,7 @@ def review_approve(
 ) -> None:
     """Approve a request: unlock, cut the clips at segment bounds, build and seal the bundle, sign, and have it sent.
 
-    What you are shown is what is sent, byte for byte. Clips longer than 60 seconds are cut to their first 60.
+    What you are shown is what is sent, byte for byte. A clip is cut to the window that was asked for and to 60 seconds.
     """
     client = ControlClient(home)
     summary, announcement = client.exchange("request", leaf=leaf)
@@ -186,10 +186,13 @@ def _chosen(
     found = [by_id[clip] for clip in wanted] if wanted else summary["clips"]
     if (start_s is not None or end_s is not None) and len(found) != 1:
         raise CommandError("--from and --to cut one clip; choose it with --clip")
+    window_us = parse_time(summary["request"]["start"]), parse_time(summary["request"]["end"])
     cuts = []
     for clip in found:
-        start_us = clip["start_us"] + int((start_s or 0) * 1_000_000)
-        end_us = clip["end_us"] if end_s is None else clip["start_us"] + int(end_s * 1_000_000)
+        # By default no more than what was asked for, to the segment.
+        begin_us, until_us = max(clip["start_us"], window_us[0]), min(clip["end_us"], window_us[1])
+        start_us = begin_us if start_s is None else clip["start_us"] + int(start_s * 1_000_000)
+        end_us = until_us if end_s is None else clip["start_us"] + int(end_s * 1_000_000)
         if not start_us < end_us:
             raise CommandError("--from must lie before --to")
         cuts.append((clip["clip"], start_us, end_us))

@@ -16,7 +16,7 @@ import structlog
 from broker.wire.encoding import WireError
 from broker.wire.geo import Point
 from broker.wire.records import Approval, Release, SegmentStatement
-from broker.wire.rules import Violation
+from broker.wire.rules import MINUTE_US, Violation
 from device.vault.ledger import Ledger
 from device.vault.state import State, Transaction
 
@@ -30,6 +30,7 @@ from .trust import Trust, VerifiedRequest
 log = structlog.get_logger()
 
 CLOSABLE = (RequestState.VERIFIED, RequestState.MATCHED, RequestState.OFFERED, RequestState.APPROVED)
+SETTLING_US = 2 * MINUTE_US  # longer than a clip takes from the first frame to the ring
 CLOSING_STEP = {"withdrawn": Step.WITHDRAW, "resolved": Step.EXPIRE}
 
 
@@ -105,6 +106,7 @@ class RequestDesk:
                     log.warning("request_refused", leaf=leaf[:16], rule=error.rule, reason=error.message)
                     continue
                 self._consider(verified, payload)
+        self._match_again()
         self.expire()
 
     def expire(self) -> None:
@@ -220,9 +222,7 @@ class RequestDesk:
             return
         broken = refusals(verified, self._policy, now_us=now_us)
         request = verified.request
-        found: list[ClipSpan] = []
-        if not broken and concerns(request, where=self._device.where, kind=self._device.kind):
-            found = matching_clips(request, self._shelf.spans(request.start, request.end))
+        found = [] if broken else self._matching(verified)
         with self._state.transaction() as tx:
             self._store.announce(tx, verified.leaf, payload, expires_us=request.expires_at, now_us=now_us)
             self._settle(tx, verified.leaf, broken, found, now_us)
@@ -239,6 +239,26 @@ class RequestDesk:
         if not found:
             self._store.step(tx, leaf, Step.NO_MATCH, now_us=now_us)
             return
+        self._offer(tx, leaf, found, now_us)
+
+    def _matching(self, verified: VerifiedRequest) -> list[ClipSpan]:
+        request = verified.request
+        if not concerns(request, where=self._device.where, kind=self._device.kind):
+            return []
+        return matching_clips(request, self._shelf.spans(request.start, request.end))
+
+    def _match_again(self) -> None:
+        """Look once more at requests whose window ended just now: its last moments may have been on their way."""
+        now_us = self._now_us()
+        for stored in self._store.every(RequestState.UNMATCHED):
+            verified = self._trust.verify(stored.announcement, leaf=stored.leaf)
+            if now_us - verified.request.end > SETTLING_US or refusals(verified, self._policy, now_us=now_us):
+                continue
+            if found := self._matching(verified):
+                with self._state.transaction() as tx:
+                    self._offer(tx, stored.leaf, found, now_us)
+
+    def _offer(self, tx: Transaction, leaf: str, found: list[ClipSpan], now_us: int) -> None:
         self._store.step(tx, leaf, Step.MATCH, now_us=now_us)
         self._store.set_clips(tx, leaf, [(clip.clip, clip.start_us, clip.end_us) for clip in found])
         for clip in found:

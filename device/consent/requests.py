@@ -53,6 +53,7 @@ TABLE: Final[dict[tuple[RequestState, Step], RequestState]] = {
     (_S.ANNOUNCED, _E.REFUSE): _S.REFUSED,
     (_S.VERIFIED, _E.MATCH): _S.MATCHED,
     (_S.VERIFIED, _E.NO_MATCH): _S.UNMATCHED,
+    (_S.UNMATCHED, _E.MATCH): _S.MATCHED,  # the end of the window may still be on its way into the ring
     (_S.MATCHED, _E.OFFER): _S.OFFERED,
     (_S.OFFERED, _E.APPROVE): _S.APPROVED,
     (_S.OFFERED, _E.DECLINE): _S.DECLINED,

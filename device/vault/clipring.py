@@ -187,6 +187,14 @@ class ClipRing:
                 count += 1
         return count
 
+    def making_room(self, what: str, action: Callable[[], T]) -> T:
+        """Do what else needs room on this disk, the state's transaction say, giving up the oldest clips for it.
+
+        Raises RingFullError once there is nothing left to give up.
+        """
+        with self._writing(what):
+            return self._with_space(what, action)
+
     def usage(self) -> Usage:
         """Tell how full the ring is."""
         used, clips, oldest_us = clipindex.totals(self._state)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from broker.agency import (
     AgencyError,
     AgencyFolder,
+    FetchError,
     InboxClient,
     LogClient,
     RemoteError,
@@ -275,15 +276,49 @@ def test_fetch(folder: AgencyFolder, posted: str, inbox: FakeInbox) -> None:
 
 def test_resumed_download(folder: AgencyFolder, posted: str, inbox: FakeInbox) -> None:
     """A download that was cut goes on where it stood."""
+    del inbox.bundles[1:]
     for _ in range(3):
         inbox.cut_at = 90_000
-        with pytest.raises(UnreachableError):
+        with pytest.raises(FetchError, match=r"1 of 1 bundles .* reached") as caught:
             fetch(folder, posted, inbox=client_of(inbox))
+        assert {type(why) for why in caught.value.failed.values()} == {UnreachableError}
     inbox.cut_at = None
     found = fetch(folder, posted, inbox=client_of(inbox))
     assert found[0].path.read_bytes() == inbox.bundles[0]
-    assert inbox.ranges == ["", "bytes=90000-", "bytes=180000-", "bytes=270000-", ""]
+    assert inbox.ranges == ["", "bytes=90000-", "bytes=180000-", "bytes=270000-"]
     assert not list(found[0].path.parent.glob("*.partial"))
+
+
+def test_one_bad_bundle_costs_itself_alone(folder: AgencyFolder, posted: str, inbox: FakeInbox) -> None:
+    """Those behind a bundle that is not what the list says are fetched all the same, and how many failed is said."""
+    inbox.bundles = [b"sound", b"vandal's", b"sound too", b"gone"]
+    spoil = {1: httpx.Response(200, content=b"vandals'"), 3: httpx.Response(404, json={})}
+
+    def bent(request: httpx.Request) -> httpx.Response:
+        asked = request.url.path.rpartition("/")[2]
+        answer = inbox(request)
+        return spoil.get(int(asked, 16), answer) if "/bundles/" in request.url.path else answer
+
+    client = InboxClient(
+        "http://broker/inbox", agency=inbox.agency, key=inbox.key, clock=lambda: NOW_US, http=http(bent)
+    )
+    with pytest.raises(FetchError, match=r"2 of 4 bundles could not be fetched.* damaged") as caught:
+        fetch(folder, posted, inbox=client)
+    assert [one.path.read_bytes() for one in caught.value.fetched] == [b"sound", b"sound too"]
+    assert set(caught.value.failed) == {hashlib.sha256(inbox.bundles[at]).hexdigest() for at in (1, 3)}
+    spoil.clear()
+    assert [one.is_new for one in fetch(folder, posted, inbox=client)] == [False, True, False, True]
+
+
+def test_an_inbox_that_is_gone_is_not_asked_for_every_bundle(
+    folder: AgencyFolder, posted: str, inbox: FakeInbox
+) -> None:
+    """Three in a row that can't be reached end the call; what was not tried counts as missing."""
+    inbox.bundles = [b"bundle %d" % number for number in range(10)]
+    inbox.cut_at = 0
+    with pytest.raises(FetchError, match="10 of 10 bundles") as caught:
+        fetch(folder, posted, inbox=client_of(inbox))
+    assert len(caught.value.failed) == len(inbox.ranges) == 3
 
 
 def test_damaged_download(folder: AgencyFolder, posted: str, inbox: FakeInbox) -> None:
@@ -294,7 +329,7 @@ def test_damaged_download(folder: AgencyFolder, posted: str, inbox: FakeInbox) -
     for spoilt in (b"x" * 1_000, b"x" * 400_000, b"x" * 300_000):
         (place / f"{digest}.age.partial").write_bytes(spoilt)
         if len(spoilt) <= 300_000:
-            with pytest.raises(RemoteError, match="damaged"):
+            with pytest.raises(FetchError, match=r"1 of 2 bundles .* damaged"):
                 fetch(folder, posted, inbox=client_of(inbox))
         found = fetch(folder, posted, inbox=client_of(inbox))
         assert found[0].path.read_bytes() == inbox.bundles[0]

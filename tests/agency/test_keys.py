@@ -90,7 +90,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     (folder.path / "policy.txt").write_text("log\n")
     with pytest.raises(AgencyError, match=r"policy\.txt"):
         folder.policy()
-    with pytest.raises(AgencyError, match="cannot be read"):
+    with pytest.raises(AgencyError, match="can't be read"):
         AgencyFolder.load(tmp_path / "nowhere")
 
 

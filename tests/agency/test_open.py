@@ -10,13 +10,10 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from broker.agency import AgencyError, BundleError, frames, open_bundle
-from broker.agency.film import FilmError
+from broker.agency import AgencyError, BundleError, open_bundle
 from broker.wire.encoding import to_base64
 from broker.wire.records import SegmentStatement
 from tests.agency.support import (
-    HEIGHT,
-    WIDTH,
     BundleMaker,
     Film,
     TinyLog,
@@ -272,18 +269,6 @@ def test_where_it_opens(maker: BundleMaker, tmp_path: Path) -> None:
     (tmp_path / ".out.opening" / "clip-1.mp4").write_bytes(b"from before")
     assert maker.open(tmp_path / "out").verified
     assert not (tmp_path / ".out.opening").exists()
-
-
-def test_frames(maker: BundleMaker, tmp_path: Path) -> None:
-    """Pictures for a contact sheet are spread over the clip; a file without pictures says so."""
-    opened = maker.open(tmp_path / "out")
-    found = frames(opened.folder / "clip-1.mp4", count=4)
-    assert [round(at_s, 1) for at_s, _ in found] == [0.5, 1.5, 2.5, 3.5] or len(found) == 4
-    assert all(picture.shape == (HEIGHT, WIDTH, 3) for _, picture in found)
-    assert found[0][1].std() > 10
-    (tmp_path / "text.mp4").write_text("no film")
-    with pytest.raises(FilmError, match=r"text\.mp4"):
-        frames(tmp_path / "text.mp4", count=1)
 
 
 def test_hostile_films(maker: BundleMaker, tmp_path: Path) -> None:

@@ -230,3 +230,25 @@ def test_a_device_elsewhere_does_not_match(tmp_path: Path) -> None:
     home.desk.consider([(leaf, payload)])
     assert home.states() == {leaf: "unmatched"}
     home.close()
+
+
+def test_what_was_still_being_filmed_matches_later(home: Home) -> None:
+    """A clip that reaches the ring just after the request was looked at is found; long after, nothing changes."""
+    leaf, payload = home.hood.announced(end=NOW_US)
+    home.desk.consider([(leaf, payload)])
+    assert home.states() == {leaf: "unmatched"}
+    home.shelf.film("late", start_us=NOW_US - 10_000_000)
+    home.now_us += 3_000_000
+    home.desk.consider([])
+    assert home.states() == {leaf: "offered"}
+    assert home.shelf.pinned == {leaf: {"late"}}
+
+
+def test_an_old_request_is_not_matched_again(home: Home) -> None:
+    """Hours after the window nothing new is expected of it."""
+    leaf, payload = home.hood.announced(end=NOW_US)
+    home.desk.consider([(leaf, payload)])
+    home.shelf.film("late", start_us=NOW_US - 10_000_000)
+    home.now_us += 3_600_000_000
+    home.desk.consider([])
+    assert home.states() == {leaf: "unmatched"}

@@ -38,5 +38,5 @@ def test_nothing_is_received_that_was_not_approved(steps: list[Step]) -> None:
 
 
 def test_a_decision_is_final() -> None:
-    """Declined, received, refused, unmatched, expired and withdrawn are ends."""
-    assert {str(state) for state in FINAL} == {"declined", "received", "refused", "unmatched", "expired", "withdrawn"}
+    """Declined, received, refused, expired and withdrawn are ends; unmatched may still find its match."""
+    assert {str(state) for state in FINAL} == {"declined", "received", "refused", "expired", "withdrawn"}

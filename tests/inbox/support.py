@@ -84,6 +84,10 @@ class FakeBook:
     def known_request(self, leaf: str) -> tuple[Request, Agency] | None:
         return self.requests.get(leaf)
 
+    def closes_us(self, leaf: str) -> int | None:
+        found = self.requests.get(leaf)
+        return found and (NOW_US if leaf in self.closed else found[0].expires_at)
+
 
 @dataclass
 class Clock:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from broker.log.growth import Edge, edge_tiles, grow, load_edge
 from broker.wire.encoding import WireError
 from broker.wire.merkle import leaf_hash
-from broker.wire.tiles import Tile, fold, tiles_for_growth
+from broker.wire.tiles import Tile, fold
+from tests.wire.support import tiles_for_growth
 from tests.wire.test_merkle import mth
 
 

@@ -197,6 +197,24 @@ async def test_everything_is_published_again_after_a_restart(tmp_path: Path) -> 
     await service.close()
 
 
+async def test_a_broker_that_was_away_is_told_everything_again(service: LogService, broker: Broker) -> None:
+    """Once it is back, what it retained before is there again at once, though nothing new was posted."""
+    await logged(service, admission())
+    await logged(service, asked())
+    running = asyncio.create_task(service.run())
+    async with asyncio.timeout(4):  # less than a tick
+        while not broker.requests():
+            broker.arrived.clear()
+            await broker.arrived.wait()
+        before = dict(broker.retained)
+        broker.retained.clear()
+        service.announcer.reconnected()
+        while broker.retained != before:
+            broker.arrived.clear()
+            await broker.arrived.wait()
+    running.cancel()
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["lost", "done-but-reported-failed"])
 async def test_a_failed_append_is_reported_and_the_log_goes_on(tmp_path: Path, done: bool) -> None:
     """The submitter is told; sending again gives one entry in either case, and it is announced."""

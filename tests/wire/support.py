@@ -1,4 +1,4 @@
-"""Records with fixed keys, for the tests of the wire."""
+"""Records with fixed keys, and the tiles of the specification, for the tests of the wire."""
 
 import hashlib
 from typing import Any
@@ -9,6 +9,7 @@ from broker.wire.encoding import parse_time
 from broker.wire.envelopes import public_bytes
 from broker.wire.records import EXCLUDED_PURPOSES, Agency, Request
 from broker.wire.rules import DAY_US, HOUR_US
+from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 
 NOW_US = parse_time("2026-05-04T12:00:00.000000Z")
 
@@ -52,3 +53,16 @@ def request(**changes: Any) -> Request:
         "expires_at": NOW_US + 14 * DAY_US,
     }
     return Request.model_validate(values | changes)
+
+
+def tiles_for_growth(old_size: int, size: int) -> list[Tile]:
+    """Return every hash tile that tlog-tiles has a log write which grows from `old_size` to `size` entries."""
+    found: list[Tile] = []
+    level = 0
+    while size >> (TILE_HEIGHT * level):
+        before, now = old_size >> (TILE_HEIGHT * level), size >> (TILE_HEIGHT * level)
+        if now > before:
+            indices = range(before // TILE_WIDTH, (now - 1) // TILE_WIDTH + 1)
+            found.extend(Tile(level, index, min(TILE_WIDTH, now - index * TILE_WIDTH)) for index in indices)
+        level += 1
+    return found

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -70,6 +71,10 @@ def test_no_json_text_crashes_the_parsers(text: str) -> None:
         (b"{", "does not parse"),
         (b"1 2", "does not parse"),
         (b"[" * 17 + b"]" * 17, "nested deeper"),
+        (b'[{"a":' * 9 + b"1" + b"}]" * 9, "nested deeper"),
+        (b"[" * 10_000, "nested deeper"),
+        (b"[" * 5_000 + b"]" * 5_000, "nested deeper"),
+        (b'{"a":' * 2_000, "nested deeper"),
         (b"9" * 5_000, "does not parse"),
         (b"x" * 10_001, "10001 bytes"),
     ],
@@ -78,6 +83,29 @@ def test_loose_json_is_refused(data: bytes, why: str) -> None:
     """Duplicate keys, what is not finite, deep nesting and too much of anything raise with the reason."""
     with pytest.raises(WireError, match=why):
         parse_json(data, max_bytes=10_000)
+
+
+@given(st.lists(st.sampled_from("[{"), min_size=1, max_size=40))
+def test_sixteen_levels_and_no_more(opened: list[str]) -> None:
+    """Objects and arrays count alike, wherever in the value they stand."""
+    text = '"end"'
+    for one in reversed(opened):
+        text = f"[1, {text}, []]" if one == "[" else f'{{"a": 1, "b": {text}}}'
+    deep = len(opened) + (opened[-1] == "[")
+    if deep <= 16:
+        assert parse_json(text.encode(), max_bytes=10_000) == json.loads(text)
+    else:
+        with pytest.raises(WireError, match="nested deeper"):
+            parse_json(text.encode(), max_bytes=10_000)
+
+
+def test_a_large_text_costs_no_walk_through_its_characters() -> None:
+    """Half a megabyte of base64, as an announcement may have, takes little longer than to parse it."""
+    data = json.dumps({"envelope": "A" * 500_000}).encode()
+    began_s = time.process_time()
+    for _ in range(10):
+        parse_json(data, max_bytes=len(data))
+    assert time.process_time() - began_s < 0.1
 
 
 def test_brackets_inside_strings_do_not_nest() -> None:

@@ -16,8 +16,8 @@ from broker.wire.tiles import (
     fold,
     parse_tile_path,
     tile_for_hash,
-    tiles_for_growth,
 )
+from tests.wire.support import tiles_for_growth
 
 
 def test_paths_are_those_of_the_specification() -> None:

@@ -1,0 +1,7 @@
+"""The commands of whoever is not at home: `latchstring broker`, `agency` and `log`. They join and print."""
+
+from .agency import agency_app
+from .log import log_app
+from .neighbourhood import broker_app
+
+__all__ = ["agency_app", "broker_app", "log_app"]

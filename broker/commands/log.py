@@ -1,0 +1,57 @@
+"""`latchstring log`: the public log, checked as a stranger would."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from broker.facts import read_facts
+from broker.files import read_bytes, read_text
+from broker.log.readers import folder_reader, http_reader
+from broker.log.verify import verify_log
+from broker.settings import SettingsError
+from broker.terminal import AsJson, say, say_json, working
+from broker.wire.encoding import from_base64
+from broker.wire.envelopes import KEY_BYTES
+from broker.wire.notes import MAX_NOTE_BYTES
+from broker.wire.proofs import MAX_POLICY_BYTES, parse_policy
+
+log_app = App(name="log", help="The public log, checked as a stranger would.")
+
+
+@log_app.command(name="verify")
+def log_verify(
+    where: Annotated[str, Parameter(help="The log's folder, or its URL such as http://host/log.")],
+    *,
+    policy: Annotated[Path | None, Parameter(help="The pinned tlog-policy of the log.")] = None,
+    operator_key: Annotated[
+        str | None, Parameter(help="The operator's public key (base64) that admits agencies.")
+    ] = None,
+    neighbourhood: Annotated[Path | None, Parameter(help="Instead of both: a pinned neighbourhood.json.")] = None,
+    since: Annotated[Path | None, Parameter(help="An older signed checkpoint that the log must still contain.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a whole log: signatures, every tile, every entry against the rules, growth since an older checkpoint."""
+    if neighbourhood is not None:
+        facts = read_facts(neighbourhood)
+        policy_text, key = facts.policy, facts.operator_key
+    elif policy is not None and operator_key is not None:
+        policy_text = read_text(policy, max_bytes=MAX_POLICY_BYTES, error=SettingsError)
+        key = operator_key
+    else:
+        raise SettingsError("give --neighbourhood FILE, or both --policy FILE and --operator-key KEY")
+    kept = None if since is None else read_bytes(since, max_bytes=MAX_NOTE_BYTES, error=SettingsError)
+    read = http_reader(where) if where.startswith(("http://", "https://")) else folder_reader(Path(where))
+    with working("checking the log", as_json=as_json):
+        report = verify_log(
+            read,
+            parse_policy(policy_text),
+            operator_key=from_base64(key, size=KEY_BYTES, what="operator key"),
+            old_checkpoint=kept,
+        )
+    if as_json:
+        say_json(report.to_json())
+    else:
+        say(report.to_text())
+    if not report.ok:
+        raise SettingsError(f"the log at {where} does not hold: {report.finding_count} findings")

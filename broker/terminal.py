@@ -1,0 +1,79 @@
+"""What commands share at the terminal: plain lines, JSON, a sign that something goes on, and errors as one line.
+
+The commands of both sides may use it; it knows no room.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+INTERRUPTED = 130  # 128 and the signal's number, as shells have it
+PIPE_CLOSED = 141
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+
+
+def say(*lines: str) -> None:
+    """Print plain lines."""
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # who waits for a line reads a pipe
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON document."""
+    say(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def working(what: str, *, as_json: bool) -> AbstractContextManager[Any]:
+    """Show that something goes on, on the terminal alone."""
+    console = Console(stderr=True)
+    return nullcontext() if as_json or not console.is_terminal else console.status(what)
+
+
+def run_app(
+    app: App,
+    arguments: Sequence[str] | None = None,
+    *,
+    name: str,
+    user_errors: Callable[[], tuple[type[Exception], ...]],
+) -> None:
+    """Run a command line; a user's mistake ends in one line on standard error, begun with `name`, and exit status 1.
+
+    `user_errors` is asked only when something went wrong, so that it may import what it names.
+    """
+    try:
+        app(arguments)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read us has gone: what is still in the buffer must not fail again on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
+    except Exception as error:
+        message = message_for_user(error, user_errors())
+        if message is None:
+            raise
+        sys.stderr.write(f"{name}: {message}\n")
+        sys.exit(1)
+
+
+def message_for_user(error: BaseException, user_errors: tuple[type[Exception], ...]) -> str | None:
+    """Return the line for the user, or None if the error is a fault of ours.
+
+    Of a group of errors, as tasks raise it, the first counts. What the system says of a file is the user's to mend too.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        lines = [message_for_user(one, user_errors) for one in error.exceptions]
+        return None if None in lines else lines[0]
+    if isinstance(error, user_errors):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None
