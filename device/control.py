@@ -27,6 +27,7 @@ log = structlog.get_logger()
 SOCKET_NAME = "control.sock"
 MAX_LINE_BYTES = 4 << 20
 READ_TIMEOUT_S = 30.0
+WRITE_TIMEOUT_S = 60.0
 CLIENT_TIMEOUT_S = 60.0
 _CREDENTIALS = struct.Struct("3i")
 
@@ -66,7 +67,8 @@ class ControlServer:
         try:
             head, body = await self._answer(reader, writer)
             writer.write(canonical(head) + b"\n" + body)
-            await writer.drain()
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await writer.drain()
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
             log.info("control_peer_gone")
         finally:
@@ -87,6 +89,11 @@ class ControlServer:
             return {"ok": False, "error": str(error)}, b""
         except asyncio.LimitOverrunError:
             return {"ok": False, "error": "the request is too long"}, b""
+        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+            raise
+        except Exception:
+            log.exception("control_failed")  # a fault of ours: the caller is told that, and the daemon goes on
+            return {"ok": False, "error": "the daemon failed at this; its log says how"}, b""
         return {"ok": True, "result": result, "bytes": len(payload)}, payload
 
 

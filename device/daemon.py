@@ -3,47 +3,44 @@
 It faces the network and holds no secret that opens a clip: footage is sealed to the owner's public key as it is made.
 
     film thread -> keeper thread -> clip ring, state and outbox -> home link -> MQTT
-    MQTT -> neighbourhood link -> mailbox -> desk, at ticks of its own
-    control socket -> desk -> uploads -> the one door
+    MQTT -> neighbourhood link -> mailbox -> docket, at times of its own
+    control socket -> desk -> courier -> the one door
+
+What ends the daemon: a broken state, a fault of our own. What makes one of its loops wait, and is told as a problem: a
+full disk, a busy state. What is only counted: messages that don't verify.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
 import structlog
 
-from broker.wire.encoding import from_base64
-from broker.wire.envelopes import KEY_BYTES
-from broker.wire.geo import cell_of
+from broker.wire import topics
 from broker.wire.rules import DAY_US
 from device import keeper, link
-from device.consent.desk import DeviceView, RequestDesk, waiting
+from device.consent.docket import DeviceView
 from device.consent.errors import ConsentError
-from device.consent.policy import HouseholdPolicy
 from device.consent.requests import SCHEMA as REQUESTS
-from device.consent.requests import StoredRequest
-from device.consent.trust import Trust
 from device.control import SOCKET_NAME, ControlError, ControlServer
-from device.link.links import request_subscriptions
+from device.health import Vitals
+from device.names import CLIPS_NAME, KEY_NAME, OUTGOING_NAME, STATE_NAME
 from device.operations import make_operations
 from device.parts import (
-    RingShelf,
-    broker_address,
+    Asked,
     film_settings,
-    may_be_one_broker,
+    join_neighbourhood,
+    make_links,
     owner_public,
-    pinned_policy,
     requests_in,
+    tells_reviews,
 )
-from device.settings import DeviceSettings, NeighbourhoodSection, SettingsError
+from device.settings import DeviceSettings, SettingsError
 from device.vault.clipring import ClipRing
 from device.vault.errors import VaultError
 from device.vault.keys import DeviceKey
@@ -56,13 +53,9 @@ from device.video.film import Film
 
 log = structlog.get_logger()
 
-VERSION = "0.1.0"
-STATE_NAME = "state.db"
-CLIPS_NAME = "clips"
-OUTGOING_NAME = "outgoing"
-KEY_NAME = "device.key"
+VERSION = version("latchstring")
 HEALTH_EVERY_S = 10.0
-UPLOAD_AGAIN_S = 30.0
+FILM_ENDS_S = 10.0
 DRAIN_S = 1.5
 REFUSALS = (ConsentError, VaultError, VideoError, ControlError, SettingsError)
 
@@ -92,9 +85,9 @@ class Daemon:
         self._now_us = now_us
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
+        self._filming = False
         self._loop = asyncio.get_running_loop()
-        self._sending = asyncio.Event()
-        self._sent: dict[str, int] = {}
+        self._switching = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._outgoing = home / OUTGOING_NAME
         self._outgoing.mkdir(mode=0o700, exist_ok=True)
@@ -120,18 +113,36 @@ class Daemon:
             where=settings.where,
             owner_key=self._owner.verify_key,
         )
-        self._desk = self._make_desk(settings.neighbourhood)
+        self._asked: Asked | None = None
+        if settings.neighbourhood is not None:
+            self._asked = join_neighbourhood(
+                settings.neighbourhood,
+                settings=settings,
+                home=home,
+                state=self._state,
+                ring=self._ring,
+                ledger=self._ledger,
+                view=self._view,
+                now_us=now_us,
+            )
         self._mailbox = link.request_mailbox()
         self._retained = link.RetainedTable()
         expect = settings.home is not None and settings.home.expect_receipts
         self._outbox = link.Outbox(self._state, limits=link.OutboxLimits(), expect_receipts=expect)
-        self._links = self._make_links()
+        self._links = make_links(
+            home,
+            settings,
+            outbox=self._outbox,
+            retained=self._retained,
+            mailbox=self._mailbox,
+            set_privacy=self._privacy_asked,
+        )
         self._reporter = link.Reporter(
             link.DeviceCard(device=name, name=name.replace("-", " "), kind=settings.device.kind, version=VERSION),
             outbox=self._outbox,
             retained=self._retained,
             wake=self._wake_links,
-            tell_reviews=self._tells_reviews(),
+            tell_reviews=tells_reviews(settings),
             discoverable=settings.home is not None and settings.home.home_assistant,
         )
         self._keeper = keeper.Keeper(
@@ -143,14 +154,32 @@ class Daemon:
             on_failure=self._keeper_failed,
             max_age_us=int(storage.max_age_days * DAY_US),
         )
+        self._spec = parse_source(settings.camera.source, base=home)
         self._film = Film(
-            parse_source(settings.camera.source, base=home),
+            self._spec,
             settings=film_settings(settings),
             new_id=new_event_id,
             sink=self._keeper.sink,
         )
         self._private = self._state.get_meta("privacy") == "ON"
-        self._forget_leftovers()
+        self._vitals = Vitals(
+            device=name,
+            kind=settings.device.kind,
+            state=self._state,
+            ring=self._ring,
+            film=self._film,
+            keeper=self._keeper,
+            outbox=self._outbox,
+            links=self._links,
+            mailbox=self._mailbox,
+            docket=None if self._asked is None else self._asked.docket,
+            desk=None if self._asked is None else self._asked.desk,
+        )
+
+    @property
+    def source(self) -> str:
+        """The camera's source as it may be shown: without a password."""
+        return self._spec.shown
 
     async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
         """Film, tell, and serve the owner's tools."""
@@ -158,20 +187,24 @@ class Daemon:
             self._loop.add_signal_handler(number, self._stop.set)
         operations = make_operations(
             controls=self,
-            desk=self._desk,
+            desk=None if self._asked is None else self._asked.desk,
             ring=self._ring,
             ledger=self._ledger,
             device=self._view,
             device_key=self._key,
             outgoing=self._outgoing,
         )
+        if self._asked is not None:
+            # Before anybody can approve: what lies ready now and is not to be sent never will be.
+            await asyncio.to_thread(self._asked.courier.forget_leftovers)
         server = ControlServer(self._home / SOCKET_NAME, operations, refusals=REFUSALS)
         try:
             async with server.running():
                 self._reporter.privacy(on=self._private)
                 self._film.set_privacy(self._private)
-                self._keeper.start()
+                self._keeper.start(now_us=self._now_us())
                 self._film.start()
+                self._filming = True
                 log.info("device_ready", device=self._view.name, kind=self._view.kind)
                 on_ready()
                 await self._serve()
@@ -180,41 +213,17 @@ class Daemon:
 
     async def status(self) -> dict[str, Any]:
         """Return how everything is, for the owner's tools."""
-        film, usage, counters = self._film.health(), self._ring.usage(), self._keeper.counters
-        requests = [] if self._desk is None else await asyncio.to_thread(self._desk.requests)
-        events = await asyncio.to_thread(
-            self._state.query,
-            "SELECT event, kind, start_us, end_us, score, clip FROM events ORDER BY start_us DESC LIMIT 20",
-        )
-        return {
-            "device": self._view.name,
-            "kind": self._view.kind,
-            "filming": {**asdict(film), "fps": round(film.fps, 1), "decode_ms": round(film.decode_ms, 3),
-                        "lag_ms": round(film.lag_ms, 1)},
-            "privacy": self._private,
-            "problem": self._problem(),
-            "storage": asdict(usage),
-            "kept": asdict(counters),
-            "outbox": asdict(self._outbox.stats()),
-            "links": [{"broker": str(one.address), **asdict(one.health)} for one in self._links],
-            "requests": {"known": len(requests), "waiting": waiting(requests)},
-            "events": [dict(zip(("event", "kind", "start_us", "end_us", "score", "clip"), row, strict=True))
-                       for row in events],
-        }  # fmt: skip
+        return await asyncio.to_thread(self._vitals.status, private=self._private)
 
     async def set_privacy(self, on: bool) -> None:
-        """Stop filming at once, or resume it once that is kept; tell it when it is so."""
-        if on:
-            self._film.set_privacy(True)
-
-        def keep() -> None:
-            with self._state.transaction() as tx:
-                tx.set_meta("privacy", "ON" if on else "OFF")
-
-        await asyncio.to_thread(keep)
-        self._private = on
-        self._film.set_privacy(on)
-        self._reporter.privacy(on=on)
+        """Stop filming at once, or resume it once that is kept; tell it when it is so. The last word counts."""
+        async with self._switching:
+            if on:
+                self._film.set_privacy(True)
+            await asyncio.to_thread(self._keep_privacy, on)
+            self._private = on
+            self._film.set_privacy(on)
+            self._reporter.privacy(on=on)
         log.info("privacy", on=on)
 
     def ring(self) -> None:
@@ -223,20 +232,19 @@ class Daemon:
 
     def approved(self) -> None:
         """Begin to send what was approved."""
-        self._sending.set()
+        if self._asked is not None:
+            self._asked.courier.wake()
 
     def sent_bytes(self, leaf: str) -> int | None:
         """Return how much of a request's bundle the inbox has, if it is on its way."""
-        return self._sent.get(leaf)
+        return None if self._asked is None else self._asked.courier.sent.get(leaf)
 
     async def _serve(self) -> None:
-        tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
-            tasks.extend(group.create_task(one.run(), name=f"link-{one.address}") for one in self._links)
-            tasks.append(group.create_task(self._report(), name="health"))
-            if self._desk is not None and self._settings.neighbourhood is not None:
-                tasks.append(group.create_task(self._consider(self._desk), name="requests"))
-                tasks.append(group.create_task(self._upload(self._desk), name="uploads"))
+            tasks = [group.create_task(one.run(), name=f"link-{one.address}") for one in self._links]
+            tasks.append(group.create_task(self._every(HEALTH_EVERY_S, "health", self._report), name="health"))
+            if self._asked is not None:
+                tasks.append(group.create_task(self._ask_and_carry(self._asked), name="requests"))
             await self._stop.wait()
             await asyncio.to_thread(self._end_film)
             await self._drain()
@@ -244,6 +252,55 @@ class Daemon:
                 task.cancel()
         if self._failure is not None:
             raise self._failure
+
+    async def _ask_and_carry(self, asked: Asked) -> None:
+        def consider() -> None:
+            self._consider(asked)
+
+        # What was withdrawn while we were off is learnt before what was approved then goes on.
+        await asyncio.sleep(asked.every_s)
+        await self._attempt("requests", consider)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(asked.every_s, "requests", consider), name="docket")
+            group.create_task(asked.courier.run(), name="courier")
+
+    async def _every(self, interval_s: float, name: str, step: Callable[[], None]) -> None:
+        """Take a step off the event loop, at fixed times: what came in between does not show in when."""
+        while True:
+            await self._attempt(name, step)
+            await asyncio.sleep(interval_s)
+
+    async def _attempt(self, name: str, step: Callable[[], None]) -> None:
+        # A recorder outlives a full disk and a state that is busy: it says so, and goes on at the next time.
+        try:
+            await asyncio.to_thread(step)
+        except (VaultError, ConsentError) as error:
+            log.warning("paused", what=name, error=str(error))
+            self._vitals.pauses[name] = str(error)
+        else:
+            self._vitals.pauses.pop(name, None)
+
+    def _consider(self, asked: Asked) -> None:
+        """Look at what was announced since the last time."""
+        arrived = self._mailbox.take_all()
+        try:
+            for topic, payload in arrived:
+                if topic == topics.CHECKPOINT and (problem := asked.log_watch.see(payload)):
+                    self._vitals.pauses["trust in the log"] = problem
+            asked.docket.consider(requests_in(arrived))
+        except VaultError:
+            for topic, payload in arrived:
+                self._mailbox.put(topic, payload)
+            raise
+
+    def _report(self) -> None:
+        self._reporter.health(self._vitals.health())
+        self._reporter.reviews(self._vitals.waiting())
+        self._ring.expire()
+
+    def _keep_privacy(self, on: bool) -> None:
+        with self._state.transaction() as tx:
+            tx.set_meta("privacy", "ON" if on else "OFF")
 
     async def _drain(self) -> None:
         # What was said last may go out still; what can't waits in the outbox for the next start.
@@ -254,166 +311,27 @@ class Daemon:
             await asyncio.sleep(0.05)
 
     def _end_film(self) -> None:
-        self._film.stop()
+        # The keeper goes on until the film has handed over its last.
+        if self._filming:
+            self._film.stop()
+            self._film.join(FILM_ENDS_S)
         self._keeper.close()
 
     def _close(self) -> None:
         self._end_film()
         self._state.close()
 
-    async def _consider(self, desk: RequestDesk) -> None:
-        """Look at what was announced at fixed times: neither arrival nor match shows in when anything happens."""
-        assert self._settings.neighbourhood is not None  # noqa: S101 - the caller looked
-        every_s = self._settings.neighbourhood.consider_every_s
-        while True:
-            await asyncio.sleep(every_s)
-            arrived = self._mailbox.take_all()
-            try:
-                await asyncio.to_thread(desk.consider, requests_in(arrived))
-            except VaultError as error:  # a full disk, say: what came is looked at again
-                log.warning("requests_wait", error=str(error))
-                for topic, payload in arrived:
-                    self._mailbox.put(topic, payload)
-
-    async def _report(self) -> None:
-        while True:
-            film, usage = self._film.health(), await asyncio.to_thread(self._ring.usage)
-            stats = await asyncio.to_thread(self._outbox.stats)
-            self._reporter.health(
-                link.Health(
-                    problem=self._problem(),
-                    segments_lost=self._keeper.counters.segments_lost,
-                    frames_per_second=film.fps,
-                    frames_dropped=film.dropped,
-                    storage_used_bytes=usage.bytes,
-                    storage_limit_bytes=usage.max_bytes,
-                    outbox_messages=stats.messages,
-                    outbox_dropped=stats.dropped,
-                    outbox_epoch=stats.epoch,
-                    outbox_oldest_seq=stats.oldest_seq,
-                    outbox_next_seq=stats.next_seq,
-                )
-            )
-            if self._desk is not None:
-                self._reporter.reviews(waiting(await asyncio.to_thread(self._desk.requests)))
-            await asyncio.to_thread(self._ring.expire)
-            await asyncio.sleep(HEALTH_EVERY_S)
-
-    def _problem(self) -> str:
-        counters, film = self._keeper.counters, self._film.health()
-        if counters.storage_full:
-            return "disk full: footage is being lost"
-        if counters.source_lost:
-            return f"camera {film.state}: {counters.source_lost}"
-        return ""
-
-    async def _upload(self, desk: RequestDesk) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            while True:
-                self._sending.clear()
-                try:
-                    for stored in await asyncio.to_thread(desk.to_send):
-                        await self._send(desk, stored, client)
-                except VaultError as error:  # a full disk, say: nothing is sent that can't be written down first
-                    log.warning("uploads_wait", error=str(error))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(UPLOAD_AGAIN_S):
-                        await self._sending.wait()
-
-    async def _send(self, desk: RequestDesk, stored: StoredRequest, client: httpx.AsyncClient) -> None:
-        section = self._settings.neighbourhood
-        assert section is not None and stored.approval is not None  # noqa: S101, PT018 - no desk or approval without
-        assert stored.bundle is not None and stored.upload_seed is not None  # noqa: S101, PT018 - set with the approval
-        leaf, path = stored.leaf, self._outgoing / stored.bundle
-        job = link.UploadJob(
-            approval=stored.approval,
-            bundle=path,
-            inbox_url=section.inbox_url,
-            inbox_key=from_base64(section.inbox_key, size=KEY_BYTES),
-            one_time_seed=stored.upload_seed,
-        )
-        await asyncio.to_thread(desk.releasing, leaf)
-        try:
-            receipt = await link.upload_bundle(
-                job,
-                owner_key=self._owner.verify_key,
-                client=client,
-                progress=lambda sent, _total: self._sent.__setitem__(leaf, sent),
-            )
-        except link.UploadInterrupted as error:
-            log.warning("upload_waits", request=leaf[:16], why=str(error))
-            return
-        except (link.UploadRefused, link.NotApproved) as error:
-            log.warning("upload_refused", request=leaf[:16], why=str(error))
-            await asyncio.to_thread(desk.failed, leaf, str(error))
-        else:
-            await asyncio.to_thread(desk.received, leaf, receipt)
-            log.info("bundle_received", request=leaf[:16])
-        self._sent.pop(leaf, None)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    def _forget_leftovers(self) -> None:
-        # Bundles that were stored and never approved, since the power went in between.
-        wanted = set() if self._desk is None else {stored.bundle for stored in self._desk.to_send()}
-        for path in self._outgoing.iterdir():
-            if path.name not in wanted:
-                path.unlink()
-
-    def _make_desk(self, section: NeighbourhoodSection | None) -> RequestDesk | None:
-        if section is None:
-            return None
-        device = self._settings.device
-        return RequestDesk(
-            self._state,
-            ledger=self._ledger,
-            trust=Trust(
-                policy=pinned_policy(self._home / section.policy_file),
-                operator_key=from_base64(section.operator_key, size=KEY_BYTES),
-            ),
-            policy=HouseholdPolicy(
-                indoor=device.indoor,
-                indoor_takes_part=device.indoor_takes_part,
-                look_back_us=int(section.look_back_days * DAY_US),
-            ),
-            device=self._view,
-            shelf=RingShelf(self._ring),
-            now_us=self._now_us,
-        )
-
-    def _make_links(self) -> tuple[link.MqttLink, ...]:
-        name, home = self._settings.device.name, self._settings.home
-        section = self._settings.neighbourhood
-        asked = None if section is None else broker_address(self._home, section.mqtt, name)
-        cell = cell_of(self._settings.where)
-        if home is None:
-            if asked is None:
-                return ()
-            subscriptions = request_subscriptions(cell=cell, requests=self._mailbox)
-            return (link.MqttLink(asked, subscriptions=subscriptions, publishing=None),)
-        own = broker_address(self._home, home, name)
-        if asked is not None and link.same_broker(own, asked) and own != asked:
-            raise SettingsError("[home] and [neighbourhood.mqtt] are one broker: give both the same login")
-        return link.make_links(
-            device=name,
-            cell=cell,
-            home=own,
-            neighbourhood=asked,
-            outbox=self._outbox,
-            retained=self._retained,
-            requests=self._mailbox,
-            set_privacy=self._privacy_asked,
-        ).all
-
-    def _tells_reviews(self) -> bool:
-        home, section = self._settings.home, self._settings.neighbourhood
-        if home is None or section is None:
-            return False
-        return not may_be_one_broker(home, section.mqtt)
-
     def _privacy_asked(self, on: bool) -> None:
-        task = self._loop.create_task(self.set_privacy(on), name="privacy")
+        task = self._loop.create_task(self._switch(on), name="privacy")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _switch(self, on: bool) -> None:
+        try:
+            await self.set_privacy(on)
+        except VaultError as error:
+            log.warning("paused", what="privacy", error=str(error))
+            self._vitals.pauses["privacy"] = str(error)
 
     def _wake_links(self) -> None:
         for one in self._links:

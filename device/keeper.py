@@ -90,8 +90,16 @@ class Keeper:
         self._lost_clips: set[str] = set()
         self.counters = KeeperCounters()
 
-    def start(self) -> None:
-        """Begin to keep."""
+    def start(self, *, now_us: int) -> None:
+        """End what a power cut left open, then begin to keep. Raises StateError."""
+        left = self._state.query("SELECT event, kind, start_us, score, clip FROM events WHERE end_us IS NULL")
+        for event, kind, start_us, score, clip in left:
+            self._event(
+                EventPhase(
+                    event=event, kind=kind, phase="end", start_us=start_us, end_us=start_us, at_us=now_us, score=score,
+                    clip=clip,
+                )
+            )  # fmt: skip
         self._thread.start()
 
     def sink(self, output: Output) -> None:

@@ -6,20 +6,22 @@ desk or the ring off the event loop, and decide nothing themselves.
 
 import asyncio
 import hashlib
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from broker.wire.encoding import WireError, to_base64
+from broker.wire.encoding import WireError, canonical, to_base64
 from broker.wire.envelopes import parse_envelope
 from broker.wire.records import Release
-from device.consent.desk import DeviceView, Offer, RequestDesk
-from device.consent.errors import ConsentError
+from device.consent.desk import Offer, RequestDesk
+from device.consent.docket import DeviceView
+from device.consent.errors import ConsentError, RefusedError
 from device.consent.requests import StoredRequest
 from device.control import Answer, Handler
 from device.vault.clipring import ClipRing
+from device.vault.disk import LocalDisk, sync_folder
+from device.vault.errors import StateFullError
 from device.vault.keys import DeviceKey
 from device.vault.ledger import Ledger
 
@@ -129,7 +131,8 @@ class _Asked:
     async def requests(self, arguments: Mapping[str, Any], body: bytes) -> Answer:
         _nothing_more(arguments, body)
         known = await asyncio.to_thread(self._desk.requests)
-        return [self._summary(await asyncio.to_thread(self._desk.offer, stored.leaf)) for stored in known], b""
+        found = [await asyncio.to_thread(self._listed, stored) for stored in known]
+        return {}, canonical(found)  # as the payload, since a line has a limit
 
     async def request(self, arguments: Mapping[str, Any], body: bytes) -> Answer:
         leaf = _take(arguments, str, "leaf")
@@ -193,6 +196,12 @@ class _Asked:
         _nothing_more({}, body)
         return {"request": await asyncio.to_thread(self._desk.decline, leaf)}, b""
 
+    def _listed(self, stored: StoredRequest) -> dict[str, Any]:
+        try:
+            return self._summary(self._desk.offer(stored.leaf))
+        except RefusedError as error:  # the pinned keys were changed since
+            return {**_where_it_stands(stored), "message": f"no longer verifies: {error.message}"}
+
     def _summary(self, offer: Offer) -> dict[str, Any]:
         stored, verified = offer.stored, offer.verified
         return {
@@ -233,18 +242,11 @@ def _nothing_more(arguments: Mapping[str, Any], body: bytes) -> None:
 def _store(path: Path, data: bytes) -> None:
     """Write a sealed bundle so that it is there whole after a power cut, name included."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        LocalDisk().create(temporary, data)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StateFullError(f"the bundle could not be stored: {error.strerror}; nothing was approved") from error
     finally:
-        os.close(folder)
+        temporary.unlink(missing_ok=True)

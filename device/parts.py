@@ -2,22 +2,36 @@
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from broker.wire import topics
-from broker.wire.encoding import WireError
+from broker.wire.encoding import WireError, from_base64
+from broker.wire.envelopes import KEY_BYTES
+from broker.wire.geo import cell_of
 from broker.wire.proofs import Policy, parse_policy
+from broker.wire.rules import DAY_US
 from device import link
+from device.consent.desk import RequestDesk
+from device.consent.docket import DeviceView, Docket
+from device.consent.logwatch import LogWatch
 from device.consent.matching import ClipSpan
-from device.settings import DeviceSettings, MqttSection, SettingsError
+from device.consent.policy import HouseholdPolicy
+from device.consent.requests import RequestStore
+from device.consent.trust import Trust
+from device.courier import Courier, Destination
+from device.link.links import request_subscriptions
+from device.names import OUTGOING_NAME
+from device.settings import DeviceSettings, MqttSection, NeighbourhoodSection, SettingsError
 from device.vault.clipring import ClipRing
 from device.vault.disk import read_secret
 from device.vault.errors import VaultError
 from device.vault.keys import OwnerPublic
-from device.vault.state import Transaction
+from device.vault.ledger import Ledger
+from device.vault.state import State, Transaction
 from device.video.capture import CaptureSettings
 from device.video.film import FilmSettings
 from device.video.motion import MotionSettings
@@ -136,12 +150,11 @@ def pinned_policy(path: Path) -> Policy:
 
 
 def may_be_one_broker(one: MqttSection, other: MqttSection) -> bool:
-    """Tell whether two brokers may be one, by address and not by name: `localhost` and 127.0.0.1 are.
+    """Tell whether two brokers may be one: at one address, whatever the port, since a broker may listen on several.
 
-    A name that does not resolve may be any, so that nothing is told on a guess.
+    By address and not by name: `localhost` and 127.0.0.1 are one. A name that does not resolve may be any, so that
+    nothing is told on a guess.
     """
-    if one.port != other.port:
-        return False
     try:
         return bool(_addresses(one.host) & _addresses(other.host))
     except OSError as error:
@@ -152,3 +165,94 @@ def may_be_one_broker(one: MqttSection, other: MqttSection) -> bool:
 def _addresses(host: str) -> set[str]:
     found = {str(info[4][0]).partition("%")[0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     return {"loopback" if ipaddress.ip_address(one).is_loopback else one for one in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What takes part in a neighbourhood, around one store; looked at every `every_s` seconds."""
+
+    docket: Docket
+    desk: RequestDesk
+    courier: Courier
+    log_watch: LogWatch
+    every_s: float
+
+
+def join_neighbourhood(
+    section: NeighbourhoodSection,
+    *,
+    settings: DeviceSettings,
+    home: Path,
+    state: State,
+    ring: ClipRing,
+    ledger: Ledger,
+    view: DeviceView,
+    now_us: Callable[[], int],
+) -> Asked:
+    """Make docket, desk, courier and log watch; raises SettingsError."""
+    pinned = pinned_policy(home / section.policy_file)
+    trust = Trust(policy=pinned, operator_key=from_base64(section.operator_key, size=KEY_BYTES))
+    policy = HouseholdPolicy(
+        indoor=settings.device.indoor,
+        indoor_takes_part=settings.device.indoor_takes_part,
+        look_back_us=int(section.look_back_days * DAY_US),
+    )
+    store, shelf = RequestStore(state), RingShelf(ring)
+    docket = Docket(state, store=store, trust=trust, policy=policy, device=view, shelf=shelf, now_us=now_us)
+    desk = RequestDesk(
+        state,
+        store=store,
+        docket=docket,
+        ledger=ledger,
+        trust=trust,
+        limits=policy.limits,
+        device=view,
+        shelf=shelf,
+        now_us=now_us,
+    )
+    destination = Destination(
+        inbox_url=section.inbox_url,
+        inbox_key=from_base64(section.inbox_key, size=KEY_BYTES),
+        owner_key=view.owner_key,
+    )
+    courier = Courier(desk, destination=destination, outgoing=home / OUTGOING_NAME)
+    return Asked(docket, desk, courier, LogWatch(state, pinned), section.consider_every_s)
+
+
+def make_links(
+    folder: Path,
+    settings: DeviceSettings,
+    *,
+    outbox: link.Outbox,
+    retained: link.RetainedTable,
+    mailbox: link.Mailbox,
+    set_privacy: Callable[[bool], None],
+) -> tuple[link.MqttLink, ...]:
+    """Make the links to the home's and the neighbourhood's broker, as far as there are any; raises SettingsError."""
+    name, home, section = settings.device.name, settings.home, settings.neighbourhood
+    asked = None if section is None else broker_address(folder, section.mqtt, name)
+    cell = cell_of(settings.where)
+    if home is None:
+        if asked is None:
+            return ()
+        subscriptions = request_subscriptions(cell=cell, requests=mailbox)
+        return (link.MqttLink(asked, subscriptions=subscriptions, publishing=None),)
+    own = broker_address(folder, home, name)
+    if asked is not None and link.same_broker(own, asked) and own != asked:
+        raise SettingsError("[home] and [neighbourhood.mqtt] are one broker: give both the same keys")
+    return link.make_links(
+        device=name,
+        cell=cell,
+        home=own,
+        neighbourhood=asked,
+        outbox=outbox,
+        retained=retained,
+        requests=mailbox,
+        set_privacy=set_privacy,
+    ).all
+
+
+def tells_reviews(settings: DeviceSettings) -> bool:
+    """Tell whether the number of waiting requests may be published at home: not where the operator might hear it."""
+    home, section = settings.home, settings.neighbourhood
+    return home is not None and section is not None and not may_be_one_broker(home, section.mqtt)

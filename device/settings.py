@@ -108,7 +108,7 @@ class NeighbourhoodSection(Section):
     mqtt: MqttSection
     policy_file: Path
     operator_key: Key
-    inbox_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
+    inbox_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
     inbox_key: Key
     look_back_days: Annotated[float, Field(gt=0, le=45)] = 30
     consider_every_s: Annotated[float, Field(ge=0.2, le=3_600)] = 5
@@ -164,10 +164,15 @@ def load_settings(home: Path) -> DeviceSettings:
         raise SettingsError(f"{path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
+    return check_settings(values, str(path))
+
+
+def check_settings(values: dict[str, Any], where: str) -> DeviceSettings:
+    """Check parsed settings, with the variables over them; raises SettingsError that names `where` and the key."""
     try:
         return DeviceSettings(**values)
     except ValidationError as error:
-        raise SettingsError(f"{path}: {explain(error)}") from error
+        raise SettingsError(f"{where}: {explain(error)}") from error
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:

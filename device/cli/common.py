@@ -1,11 +1,10 @@
-"""What the owner's commands share: the home folder's flag, passphrases, output."""
+"""What the owner's commands share: the home folder's flag and passphrases."""
 
 import getpass
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -16,7 +15,6 @@ from .errors import CommandError
 MAX_PASSPHRASE_BYTES = 1_024
 
 Home = Annotated[Path, Parameter(name="--home", help="The device's folder.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
 PassphraseFile = Annotated[
     Path | None,
     Parameter(name="--passphrase-file", help="Read the passphrase from the first line of this file (0600)."),
@@ -24,17 +22,6 @@ PassphraseFile = Annotated[
 PassphraseFd = Annotated[
     int | None, Parameter(name="--passphrase-fd", help="Read the passphrase from this open file descriptor.")
 ]
-
-
-def say(*lines: str) -> None:
-    """Print plain lines."""
-    for line in lines:
-        sys.stdout.write(line + "\n")
-
-
-def say_json(value: Any) -> None:
-    """Print one JSON document."""
-    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def read_passphrase(file: Path | None, fd: int | None, *, confirm: bool = False) -> str:

@@ -134,7 +134,7 @@ async def _play(plan: Plan, *, once: bool) -> None:
         stack.callback(listener.cancel)
         await _start_devices(plan, teller, stack)
         await _admit(plan, teller)
-        await _film(plan, seen, teller)
+        await _film(plan, seen, listener, teller)
         leaf = await _ask(plan, story, teller)
         await _match(plan, leaf, teller)
         await _decide(plan, leaf, story, teller)
@@ -234,7 +234,7 @@ def _heard(topic: str, payload: bytes, seen: Seen, teller: Teller) -> None:
     seen.changed.set()
 
 
-async def _film(plan: Plan, seen: Seen, teller: Teller) -> None:
+async def _film(plan: Plan, seen: Seen, listener: asyncio.Task[None], teller: Teller) -> None:
     def done() -> bool:
         rung = bool(seen.of(DOORBELL, "ring"))
         doorbell = any(one["phase"] == "end" for one in seen.of(DOORBELL, "motion"))
@@ -251,6 +251,8 @@ async def _film(plan: Plan, seen: Seen, teller: Teller) -> None:
                     f"nothing moved in front of {', '.join(silent)}" if silent else "the scenes did not come to an end"
                 )
                 raise CommandError(f"{what} within {FILM_S:.0f} s; see {plan.out / 'logs'}")
+            if listener.done():
+                raise CommandError(f"the home's broker could not be listened to; see {plan.out / 'logs'}")
             seen.changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tomllib
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -9,18 +10,21 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from broker import logs
 from broker.neighbourhood import Facts, read_facts
+from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import WireError, format_time
 from broker.wire.topics import check_name
 from device.control import ControlClient
-from device.settings import FILE_NAME, load_settings
-from device.vault.disk import private_folder
+from device.names import KEY_NAME
+from device.settings import FILE_NAME, check_settings, load_settings
+from device.vault.disk import private_folder, write_secret
 from device.vault.keys import DeviceKey, OwnerPublic
 
-from .common import AsJson, Home, say, say_json
+from .common import Home
 from .errors import CommandError
 
 app = App(name="device", help="Set up and run a camera or doorbell.")
@@ -58,16 +62,17 @@ def device_init(
     if (home / FILE_NAME).exists():
         raise CommandError(f"{home} is a device's folder already; choose another")
     facts = None if neighbourhood is None else read_facts(neighbourhood)
+    where = spec.location if spec.kind == "rtsp" else f"{spec.kind}:{spec.location}"
+    text = _settings_text(name=name, kind=kind, lat=lat, lon=lon, source=where, seed=seed, mqtt=mqtt, facts=facts)
+    check_settings(tomllib.loads(text), "the device's settings")  # first, so that a mistake leaves nothing behind
     private_folder(home)
-    DeviceKey.create(home / "device.key")
+    if not (home / KEY_NAME).exists():
+        DeviceKey.create(home / KEY_NAME)
     (home / "owner.pub.json").write_bytes(public.to_json())
     if facts is not None:
         (home / "policy.txt").write_text(facts.policy, encoding="utf-8")
-    where = spec.location if spec.kind == "rtsp" else f"{spec.kind}:{spec.location}"
-    text = _settings_text(name=name, kind=kind, lat=lat, lon=lon, source=where, seed=seed, mqtt=mqtt, facts=facts)
-    # Last: a folder without its settings is no device's folder.
-    (home / FILE_NAME).write_text(text, encoding="utf-8")
-    load_settings(home)
+    # Last: a folder without its settings is no device's folder. Only for its owner: a source may hold a password.
+    write_secret(home / FILE_NAME, text.encode())
     say(f"made {home}; start it: latchstring device run --home {home}")
 
 
@@ -81,7 +86,7 @@ def device_run(*, home: Home) -> None:
 
     async def serve() -> None:
         daemon = Daemon(home, settings)
-        await daemon.run(on_ready=lambda: say(f"ready: {settings.device.name} films {settings.camera.source}"))
+        await daemon.run(on_ready=lambda: say(f"ready: {settings.device.name} films {daemon.source}"))
 
     asyncio.run(serve())
 
@@ -118,7 +123,7 @@ def device_check(*, home: Home, as_json: AsJson = False) -> None:
     from device.vault.state import State  # noqa: PLC0415 - only this command needs it
 
     key = DeviceKey.load(home / "device.key")
-    with closing(State.open(home / "state.db", read_only=True)) as state, _working("checking"):
+    with closing(State.open(home / "state.db", read_only=True)) as state, working("checking", as_json=as_json):
         report = check(home / "clips", state, key.public)
     if as_json:
         say_json({**asdict(report), "sound": report.sound, "clean": report.clean})
@@ -133,24 +138,22 @@ def device_check(*, home: Home, as_json: AsJson = False) -> None:
         raise CommandError(f"the store in {home} is damaged; see the findings above")
 
 
-def _working(what: str) -> Any:
-    return Console(stderr=True).status(what)
-
-
 def _show_status(status: dict[str, Any]) -> None:
     film, storage, requests = status["filming"], status["storage"], status["requests"]
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("device", f"{status['device']} ({status['kind']})")
     table.add_row("filming", f"{film['state']}, {film['fps']} frames a second, {film['dropped']} dropped")
+    if status["problem"]:
+        table.add_row("[red]problem[/red]", f"[red]{escape(status['problem'])}[/red]")
     table.add_row("privacy", "on: nothing is filmed or kept" if status["privacy"] else "off")
     table.add_row("storage", f"{storage['bytes']:,} of {storage['max_bytes']:,} bytes, {storage['clips']} clips")
-    if status["kept"]["storage_full"]:
-        table.add_row("", "[red]the disk is full: footage is being lost[/red]")
     table.add_row("outbox", f"{status['outbox']['messages']} messages wait")
     for one in status["links"]:
         how = "connected" if one["connected"] else f"not connected: {one['last_error'] or 'trying'}"
         table.add_row("broker", f"{one['broker']} {how}")
-    table.add_row("requests", f"{requests['waiting']} wait for you, {requests['known']} known")
+    unsound = requests["unverified"]
+    more = f", {unsound} announcement{'s' * (unsound != 1)} did not verify" if unsound else ""
+    table.add_row("requests", f"{requests['waiting']} wait for you, {requests['known']} known{more}")
     for event in status["events"][:5]:
         table.add_row("event", f"{format_time(event['start_us'])} {event['kind']}, score {event['score']}")
     Console().print(table)
@@ -175,6 +178,7 @@ def _settings_text(
     if own is not None:
         host, port = _host_and_port(own)
         lines += ["", "[home]", f"host = {_text(host)}", f"port = {port}"]
+        lines += ["tls = true"] if mqtt is None and facts is not None and facts.mqtt_tls else []
     if facts is not None:
         lines += [
             "",
@@ -187,6 +191,7 @@ def _settings_text(
             "[neighbourhood.mqtt]",
             f"host = {_text(facts.mqtt_host)}",
             f"port = {facts.mqtt_port}",
+            *(["tls = true"] if facts.mqtt_tls else []),
         ]
     return "\n".join(lines) + "\n"
 

@@ -1,12 +1,6 @@
 """Which errors are the user's or the world's to mend: shown as one line. All others are our own faults, and look so."""
 
-from broker.agency.errors import AgencyError
-from broker.inbox.errors import InboxError
-from broker.keyfiles import KeyFileError
-from broker.log.errors import LogError
-from broker.mqtt.errors import BrokerError, MqttError, PolicyError
-from broker.settings import SettingsError as BrokerSettingsError
-from broker.wire.encoding import WireError
+from broker.errors import user_errors as broker_errors
 from device.consent.errors import ConsentError
 from device.control import ControlError
 from device.link.errors import LinkError
@@ -22,20 +16,12 @@ class CommandError(Exception):
 def user_errors() -> tuple[type[Exception], ...]:
     """Return the classes whose message is meant for the user."""
     return (
-        AgencyError,
-        BrokerError,
-        BrokerSettingsError,
+        *broker_errors(),
         CommandError,
         ConsentError,
         ControlError,
-        InboxError,
-        KeyFileError,
         LinkError,
-        LogError,
-        MqttError,
-        PolicyError,
         SettingsError,
         VaultError,
         VideoError,
-        WireError,
     )

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from broker.terminal import say
 from device.vault.disk import private_folder, write_secret
 from device.vault.keys import create_owner
 
-from .common import PassphraseFd, PassphraseFile, read_passphrase, say
+from .common import PassphraseFd, PassphraseFile, read_passphrase
 
 KEY_FILE = "owner.key.json"
 PUBLIC_FILE = "owner.pub.json"
@@ -32,5 +33,5 @@ def owner_init(
     key_file, public = create_owner(passphrase)
     private_folder(out)
     write_secret(out / KEY_FILE, key_file)
-    (out / PUBLIC_FILE).write_bytes(public.to_json())
+    write_secret(out / PUBLIC_FILE, public.to_json())
     say(f"made {out / KEY_FILE} (keep it secret and safe) and {out / PUBLIC_FILE} (for your devices)")

@@ -1,8 +1,9 @@
 """`latchstring review`: the owner's decisions, on the command line. The only commands that unlock the owner key."""
 
-import shutil
+import contextlib
+import json
+import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from broker.terminal import AsJson, say, say_json
 from broker.wire.encoding import format_time, from_base64, parse_time
 from broker.wire.proofs import parse_policy
 from broker.wire.records import Release, Request
@@ -26,7 +28,7 @@ from device.vault.disk import read_secret
 from device.vault.keys import OwnerKey, unlock_owner
 from device.vault.ledger import LedgerEntry, verify_lines
 
-from .common import AsJson, Home, PassphraseFd, PassphraseFile, read_passphrase, say, say_json
+from .common import Home, PassphraseFd, PassphraseFile, read_passphrase
 from .errors import CommandError
 
 app = App(name="review", help="See who asks, and decide.")
@@ -43,24 +45,21 @@ def review_list(
     as_json: AsJson = False,
 ) -> None:
     """List the requests that this device knows, newest first."""
-    found = [one for one in ControlClient(home).call("requests") if not waiting or one["state"] == "offered"]
+    listed = json.loads(ControlClient(home).exchange("requests")[1])
+    found = [one for one in listed if not waiting or one["state"] == "offered"]
     if as_json:
         say_json(found)
         return
     table = Table("request", "state", "agency", "case", "incident", "window (UTC)", "clips")
     for one in found:
-        request = one["request"]
+        request = one.get("request")
+        if request is None:
+            table.add_row(one["leaf"][:12], one["state"], one["message"], "", "", "", "")
+            continue
         window = f"{request['start'][:16]} to {request['end'][11:16]}"
         state = f"{one['state']} ({one['rule']})" if one["rule"] else one["state"]
-        table.add_row(
-            one["leaf"][:12],
-            state,
-            one["agency"]["name"],
-            request["case"],
-            request["incident"],
-            window,
-            str(len(one["clips"])),
-        )
+        agency, clips = one["agency"]["name"], str(len(one["clips"]))
+        table.add_row(one["leaf"][:12], state, agency, request["case"], request["incident"], window, clips)
     Console().print(table if found else "no requests")
 
 
@@ -196,7 +195,10 @@ def _chosen(
         if not start_us < end_us:
             raise CommandError("--from must lie before --to")
         cuts.append((clip["clip"], start_us, end_us))
-    return cuts[: Limits().clips_per_share]
+    most = Limits().clips_per_share
+    if wanted and len(cuts) > most:
+        raise CommandError(f"a share holds at most {most} clips; you chose {len(cuts)}")
+    return cuts[:most]
 
 
 def _bundle(
@@ -245,18 +247,15 @@ def _wait_for_receipt(client: ControlClient, leaf: str, size: int, wait_s: float
 
 @contextmanager
 def _previewed(materials: Sequence[ClipMaterial], bundle: Bundle) -> Iterator[None]:
-    """Show the very clips from memory-backed files that are gone afterwards."""
-    memory = Path("/dev/shm")  # noqa: S108 - a tmpfs: what is written there never reaches a disk
-    if not memory.is_dir():
-        raise CommandError("there is no /dev/shm to preview from memory; answer without --preview")
-    folder = Path(tempfile.mkdtemp(prefix="latchstring-", dir=memory))
-    try:
+    """Show the very clips from memory that has no name in any folder and ends with this process."""
+    with contextlib.ExitStack() as stack:
         for clip, material in zip(bundle.clips, materials, strict=True):
-            (folder / clip.file).write_bytes(material.mp4)
-        say(f"look at {folder} with any player; the files are gone once you have answered")
+            memory = stack.enter_context(os.fdopen(os.memfd_create(clip.file), "wb"))
+            memory.write(material.mp4)
+            memory.flush()
+            say(f"{clip.file}: look at it with any player, as /proc/{os.getpid()}/fd/{memory.fileno()}")
+        say("it is gone once you have answered")
         yield
-    finally:
-        shutil.rmtree(folder)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class RequestState(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    UNDELIVERED = "undelivered"
 
 
 class Step(StrEnum):
@@ -45,6 +46,7 @@ class Step(StrEnum):
     RECEIVE = "receive"
     EXPIRE = "expire"
     WITHDRAW = "withdraw"
+    FAIL = "fail"
 
 
 _S, _E = RequestState, Step
@@ -58,15 +60,16 @@ TABLE: Final[dict[tuple[RequestState, Step], RequestState]] = {
     (_S.OFFERED, _E.APPROVE): _S.APPROVED,
     (_S.OFFERED, _E.DECLINE): _S.DECLINED,
     (_S.APPROVED, _E.RELEASE): _S.RELEASED,
+    # Released means that bytes may be on their way: only a receipt ends that, or that none can come any more.
     (_S.RELEASED, _E.RECEIVE): _S.RECEIVED,
-    # Released means that bytes may be on their way: only a receipt, or the inbox's final no, ends that.
+    (_S.RELEASED, _E.FAIL): _S.UNDELIVERED,
     **{
         (state, step): target
-        for state in (_S.VERIFIED, _S.MATCHED, _S.OFFERED, _S.APPROVED, _S.RELEASED)
+        for state in (_S.ANNOUNCED, _S.VERIFIED, _S.UNMATCHED, _S.MATCHED, _S.OFFERED, _S.APPROVED)
         for step, target in ((_E.EXPIRE, _S.EXPIRED), (_E.WITHDRAW, _S.WITHDRAWN))
     },
 }
-WAITING = frozenset({_S.OFFERED})
+CLOSABLE = frozenset(state for state, step in TABLE if step is _E.EXPIRE)
 FINAL = frozenset(_S) - {state for state, _ in TABLE}
 
 SCHEMA = Schema(
@@ -76,6 +79,7 @@ SCHEMA = Schema(
             """CREATE TABLE requests (
                 leaf TEXT PRIMARY KEY, state TEXT NOT NULL, rule TEXT NOT NULL, message TEXT NOT NULL,
                 announcement BLOB NOT NULL, expires_us INTEGER NOT NULL, changed_us INTEGER NOT NULL,
+                settles_us INTEGER NOT NULL, updates INTEGER NOT NULL DEFAULT 0, closed_by TEXT,
                 approval BLOB, bundle TEXT, upload_seed BLOB, receipt BLOB) STRICT""",
             "CREATE INDEX requests_by_state ON requests (state)",
             """CREATE TABLE request_clips (
@@ -84,12 +88,19 @@ SCHEMA = Schema(
         ),
     ),
 )
-_COLUMNS = "leaf, state, rule, message, announcement, expires_us, changed_us, approval, bundle, upload_seed, receipt"
+_COLUMNS = (
+    "leaf, state, rule, message, announcement, expires_us, changed_us, updates, closed_by,"
+    " approval, bundle, upload_seed, receipt"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """One request as the device keeps it. `bundle` is a file name in the outgoing folder."""
+    """One request as the device keeps it.
+
+    `updates` counts those that came with the newest announcement, `closed_by` is what they say (withdrawn, resolved);
+    `bundle` is a file name in the outgoing folder.
+    """
 
     leaf: str
     state: RequestState
@@ -98,6 +109,8 @@ class StoredRequest:
     announcement: bytes
     expires_us: int
     changed_us: int
+    updates: int
+    closed_by: str | None
     approval: bytes | None
     bundle: str | None
     upload_seed: bytes | None
@@ -113,15 +126,15 @@ def after(state: RequestState, step: Step) -> RequestState:
 
 
 class RequestStore:
-    """The requests table. Reads are free; every change takes the caller's transaction."""
+    """The requests table. Reads are free, or part of the caller's transaction; every change takes one."""
 
     def __init__(self, state: State) -> None:
         state.migrate(SCHEMA)
         self._state = state
 
-    def get(self, leaf: str) -> StoredRequest | None:
-        """Return one request."""
-        rows = self._state.query(f"SELECT {_COLUMNS} FROM requests WHERE leaf = ?", (leaf,))  # noqa: S608 - constant columns
+    def get(self, leaf: str, tx: Transaction | None = None) -> StoredRequest | None:
+        """Return one request, within a transaction if what follows depends on it."""
+        rows = (tx or self._state).query(f"SELECT {_COLUMNS} FROM requests WHERE leaf = ?", (leaf,))  # noqa: S608 - constant columns
         return _stored(rows[0]) if rows else None
 
     def every(self, *states: RequestState) -> list[StoredRequest]:
@@ -134,6 +147,20 @@ class RequestStore:
         )
         return [_stored(row) for row in rows]
 
+    def expired(self, now_us: int) -> list[str]:
+        """Return the leaf hashes of what is open still and has expired."""
+        marks = ",".join("?" * len(CLOSABLE))
+        rows = self._state.query(
+            f"SELECT leaf FROM requests WHERE expires_us <= ? AND state IN ({marks})",  # noqa: S608 - only marks are put in
+            (now_us, *(str(state) for state in CLOSABLE)),
+        )
+        return [str(leaf) for (leaf,) in rows]
+
+    def count(self, state: RequestState) -> int:
+        """Return how many requests are in a state."""
+        ((count,),) = self._state.query("SELECT count(*) FROM requests WHERE state = ?", (str(state),))
+        return int(count)
+
     def clips(self, leaf: str) -> list[tuple[str, int, int]]:
         """Return the matching clips (id, start_us, end_us), oldest first."""
         rows = self._state.query(
@@ -141,20 +168,45 @@ class RequestStore:
         )
         return [(str(clip), int(start), int(end)) for clip, start, end in rows]
 
-    def announce(self, tx: Transaction, leaf: str, announcement: bytes, *, expires_us: int, now_us: int) -> None:
-        """Keep a request that was not known; raises ConsentError if it is."""
+    def unsettled(self, now_us: int) -> list[StoredRequest]:
+        """Return what was not judged yet, and what found no match so far but may still."""
+        rows = self._state.query(
+            f"SELECT {_COLUMNS} FROM requests WHERE state = ? OR (state = ? AND settles_us > ?)",  # noqa: S608 - constant columns
+            (str(RequestState.ANNOUNCED), str(RequestState.UNMATCHED), now_us),
+        )
+        return [_stored(row) for row in rows]
+
+    def announce(
+        self, tx: Transaction, leaf: str, announcement: bytes, *, expires_us: int, settles_us: int, now_us: int
+    ) -> None:
+        """Keep a request that was not known; raises ConsentError if it is.
+
+        Until `settles_us` a clip that matches may still be on its way into the ring.
+        """
         try:
             tx.execute(
-                "INSERT INTO requests (leaf, state, rule, message, announcement, expires_us, changed_us)"
-                " VALUES (?, ?, '', '', ?, ?, ?)",
-                (leaf, str(RequestState.ANNOUNCED), announcement, expires_us, now_us),
+                "INSERT INTO requests (leaf, state, rule, message, announcement, expires_us, settles_us, changed_us)"
+                " VALUES (?, ?, '', '', ?, ?, ?, ?)",
+                (leaf, str(RequestState.ANNOUNCED), announcement, expires_us, settles_us, now_us),
             )
         except sqlite3.IntegrityError as error:
             raise ConsentError(f"request {leaf[:12]} is known already") from error
 
-    def renew(self, tx: Transaction, leaf: str, announcement: bytes) -> None:
-        """Keep a newer announcement (one with updates) of a known request."""
-        tx.execute("UPDATE requests SET announcement = ? WHERE leaf = ?", (announcement, leaf))
+    def renew(self, tx: Transaction, leaf: str, announcement: bytes, *, updates: int, closed_by: str | None) -> None:
+        """Keep a newer announcement (one with more updates) of a known request, and what it says."""
+        tx.execute(
+            "UPDATE requests SET announcement = ?, updates = ?, closed_by = ? WHERE leaf = ?",
+            (announcement, updates, closed_by, leaf),
+        )
+
+    def forget(self, tx: Transaction, *, expired_before_us: int) -> int:
+        """Delete what ended without a decision and expired before a time; returns how many."""
+        states = [str(state) for state in FINAL | {RequestState.UNMATCHED} if state is not RequestState.DECLINED]
+        marks = ",".join("?" * len(states))
+        return tx.execute(
+            f"DELETE FROM requests WHERE expires_us < ? AND approval IS NULL AND state IN ({marks})",  # noqa: S608 - only marks are put in
+            (expired_before_us, *states),
+        )
 
     def step(
         self, tx: Transaction, leaf: str, step: Step, *, now_us: int, rule: str = "", message: str = ""

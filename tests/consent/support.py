@@ -7,10 +7,11 @@ from pathlib import Path
 from broker.wire.envelopes import public_bytes
 from broker.wire.records import SegmentStatement
 from broker.wire.rules import MINUTE_US
-from device.consent.desk import DeviceView, RequestDesk
+from device.consent.desk import RequestDesk
+from device.consent.docket import DeviceView, Docket
 from device.consent.matching import ClipSpan
 from device.consent.policy import HouseholdPolicy
-from device.consent.requests import SCHEMA
+from device.consent.requests import SCHEMA, RequestStore
 from device.consent.trust import Trust
 from device.vault.keys import DeviceKey
 from device.vault.ledger import Ledger
@@ -66,17 +67,19 @@ class Home:
     def open(self) -> None:
         self.state = State.open(self.folder / "state.db", schemas=[SCHEMA])
         self.ledger = Ledger(self.state, self.shelf.key)
-        self.desk = RequestDesk(
-            self.state,
-            ledger=self.ledger,
-            trust=Trust(policy=self.hood.log.policy, operator_key=public_bytes(self.hood.operator)),
-            policy=self.policy,
-            device=DeviceView(
-                name="front-door", key=self.shelf.key.public, camera="main", kind="doorbell", where=PLACE,
-                owner_key=public_bytes(OWNER),
-            ),
-            shelf=self.shelf,
+        trust = Trust(policy=self.hood.log.policy, operator_key=public_bytes(self.hood.operator))
+        store = RequestStore(self.state)
+        device = DeviceView(
+            name="front-door", key=self.shelf.key.public, camera="main", kind="doorbell", where=PLACE,
+            owner_key=public_bytes(OWNER),
+        )  # fmt: skip
+        self.docket = Docket(
+            self.state, store=store, trust=trust, policy=self.policy, device=device, shelf=self.shelf,
             now_us=lambda: self.now_us,
+        )  # fmt: skip
+        self.desk = RequestDesk(
+            self.state, store=store, docket=self.docket, ledger=self.ledger, trust=trust, limits=self.policy.limits,
+            device=device, shelf=self.shelf, now_us=lambda: self.now_us,
         )  # fmt: skip
 
     def close(self) -> None:

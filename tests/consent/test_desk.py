@@ -1,6 +1,7 @@
 """Decisions at the desk: what is kept before what, and what can't be approved."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def approve(home: Home, envelope: bytes, *, sha: str = SHA, size: int = len(BUND
 def offered(home: Home) -> str:
     home.shelf.film("c1")
     leaf, payload = home.hood.announced()
-    home.desk.consider([(leaf, payload)])
+    home.docket.consider([(leaf, payload)])
     assert home.states() == {leaf: "offered"}
     return leaf
 
@@ -66,22 +67,22 @@ def test_no_clip_in_the_window_is_no_match(home: Home) -> None:
     """Filmed at another time: nothing to offer."""
     home.shelf.film("c1", start_us=NOW_US - 5 * DAY_US)
     leaf, payload = home.hood.announced()
-    home.desk.consider([(leaf, payload)])
+    home.docket.consider([(leaf, payload)])
     assert home.states() == {leaf: "unmatched"}
 
 
 def test_what_does_not_verify_leaves_no_row(home: Home) -> None:
     """Whoever can publish can't fill the state with rubbish; it is counted."""
     _, payload = home.hood.announced()
-    home.desk.consider([("0" * 64, payload), ("1" * 64, b"rubbish"), ("2" * 64, b"")])
+    home.docket.consider([("0" * 64, payload), ("1" * 64, b"rubbish"), ("2" * 64, b"")])
     assert home.states() == {}
-    assert home.desk.refused_unverified == 2
+    assert home.docket.refused_unverified == 2
 
 
 def test_a_logged_request_that_breaks_a_rule_is_kept_with_its_rule(home: Home) -> None:
     """The owner can see what was refused in their name, and why."""
     leaf, payload = home.hood.announced(retention_days=400)
-    home.desk.consider([(leaf, payload)])
+    home.docket.consider([(leaf, payload)])
     (stored,) = home.desk.requests()
     assert (stored.state, stored.rule) == ("refused", "retention")
 
@@ -160,7 +161,7 @@ def test_a_late_approval_is_refused(home: Home) -> None:
     home.now_us += 15 * DAY_US
     with pytest.raises(ApprovalError, match="expired"):
         approve(home, approval(leaf).sign(OWNER))
-    home.desk.expire()
+    home.docket.expire()
     assert home.states() == {leaf: "expired"}
 
 
@@ -169,11 +170,11 @@ def test_a_withdrawal_closes_what_waits(home: Home) -> None:
     home.shelf.film("c1")
     index = home.hood.post(home.hood.request())
     first = home.hood.announce(index)
-    home.desk.consider([(first.request.leaf, first.encode())])
+    home.docket.consider([(first.request.leaf, first.encode())])
     withdrawal = home.hood.update(first.request.leaf, "withdrawn")
-    home.desk.consider([(first.request.leaf, home.hood.announce(index, [withdrawal]).encode())])
+    home.docket.consider([(first.request.leaf, home.hood.announce(index, [withdrawal]).encode())])
     assert home.states() == {first.request.leaf: "withdrawn"}
-    home.desk.consider([(first.request.leaf, first.encode())])
+    home.docket.consider([(first.request.leaf, first.encode())])
     assert home.states() == {first.request.leaf: "withdrawn"}
     with pytest.raises(ConsentError):
         approve(home, approval(first.request.leaf).sign(OWNER))
@@ -227,7 +228,7 @@ def test_a_device_elsewhere_does_not_match(tmp_path: Path) -> None:
     home = Home(tmp_path, hood)
     home.shelf.film("c1")
     leaf, payload = hood.announced(area=hood.request().area.model_copy(update={"lat_e7": far.lat_e7}))
-    home.desk.consider([(leaf, payload)])
+    home.docket.consider([(leaf, payload)])
     assert home.states() == {leaf: "unmatched"}
     home.close()
 
@@ -235,11 +236,11 @@ def test_a_device_elsewhere_does_not_match(tmp_path: Path) -> None:
 def test_what_was_still_being_filmed_matches_later(home: Home) -> None:
     """A clip that reaches the ring just after the request was looked at is found; long after, nothing changes."""
     leaf, payload = home.hood.announced(end=NOW_US)
-    home.desk.consider([(leaf, payload)])
+    home.docket.consider([(leaf, payload)])
     assert home.states() == {leaf: "unmatched"}
     home.shelf.film("late", start_us=NOW_US - 10_000_000)
     home.now_us += 3_000_000
-    home.desk.consider([])
+    home.docket.consider([])
     assert home.states() == {leaf: "offered"}
     assert home.shelf.pinned == {leaf: {"late"}}
 
@@ -247,8 +248,109 @@ def test_what_was_still_being_filmed_matches_later(home: Home) -> None:
 def test_an_old_request_is_not_matched_again(home: Home) -> None:
     """Hours after the window nothing new is expected of it."""
     leaf, payload = home.hood.announced(end=NOW_US)
-    home.desk.consider([(leaf, payload)])
+    home.docket.consider([(leaf, payload)])
     home.shelf.film("late", start_us=NOW_US - 10_000_000)
     home.now_us += 3_600_000_000
-    home.desk.consider([])
+    home.docket.consider([])
     assert home.states() == {leaf: "unmatched"}
+
+
+def test_a_clock_that_is_behind_refuses_nothing_for_good(home: Home) -> None:
+    """Before its clock is set a device sees requests from the future; they are judged once it is right."""
+    home.shelf.film("c1")
+    home.now_us = NOW_US - 400 * DAY_US
+    leaf, payload = home.hood.announced()
+    home.docket.consider([(leaf, payload)])
+    assert home.states() == {leaf: "announced"}
+    home.now_us = NOW_US
+    home.docket.consider([])
+    assert home.states() == {leaf: "offered"}
+
+
+def test_a_clock_that_is_ahead_refuses_nothing_for_good(home: Home) -> None:
+    """What seems expired is not kept, so that it is considered when it is announced again."""
+    home.shelf.film("c1")
+    home.now_us = NOW_US + 400 * DAY_US
+    leaf, payload = home.hood.announced()
+    home.docket.consider([(leaf, payload)])
+    assert home.states() == {}
+    home.now_us = NOW_US
+    home.docket.consider([(leaf, payload)])
+    assert home.states() == {leaf: "offered"}
+
+
+def test_nothing_is_sent_for_a_request_that_expired_meanwhile(home: Home) -> None:
+    """Approved in time, and too late to send: it is closed before a byte leaves."""
+    leaf = offered(home)
+    approve(home, approval(leaf).sign(OWNER))
+    home.now_us += 15 * DAY_US
+    assert home.desk.releasing(leaf) is None
+    assert home.states() == {leaf: "expired"}
+    assert [entry.kind for entry in home.ledger.entries()] == ["approved"]
+
+
+def test_sending_stops_when_the_request_is_withdrawn(home: Home) -> None:
+    """On its way when the agency withdraws: the next piece is not sent, and the ledger says so."""
+    home.shelf.film("c1")
+    index = home.hood.post(home.hood.request())
+    leaf = home.hood.announce(index).request.leaf
+    home.docket.consider([(leaf, home.hood.announce(index).encode())])
+    approve(home, approval(leaf).sign(OWNER))
+    assert home.desk.releasing(leaf) is not None
+    withdrawal = home.hood.update(leaf, "withdrawn")
+    home.docket.consider([(leaf, home.hood.announce(index, [withdrawal]).encode())])
+    assert home.states() == {leaf: "released"}
+    assert home.desk.releasing(leaf) is None
+    assert home.states() == {leaf: "undelivered"}
+    assert [entry.kind for entry in home.ledger.entries()] == ["approved", "released", "not-received"]
+
+
+def test_a_receipt_counts_however_late_it_comes(home: Home) -> None:
+    """Once released, expiry does not take the request away from under its receipt."""
+    leaf = offered(home)
+    approve(home, approval(leaf).sign(OWNER))
+    home.desk.releasing(leaf)
+    home.now_us += 15 * DAY_US
+    home.docket.expire()
+    home.desk.received(leaf, b"{}")
+    assert home.states() == {leaf: "received"}
+
+
+def test_decisions_from_two_sides_never_both_count(home: Home) -> None:
+    """While the owner declines in one thread, the docket closes and reads in another: one outcome, and no error."""
+    leaves = []
+    home.shelf.film("c1")
+    for number in range(20):
+        leaf, payload = home.hood.announced(case=f"case {number}", expires_at=NOW_US + 1)
+        home.docket.consider([(leaf, payload)])
+        leaves.append(leaf)
+    home.now_us = NOW_US + 2
+    refused = []
+
+    def decline() -> None:
+        for leaf in leaves:
+            try:
+                home.desk.decline(leaf)
+            except TransitionError:
+                refused.append(leaf)
+
+    thread = threading.Thread(target=decline)
+    thread.start()
+    home.docket.expire()
+    thread.join()
+    states = home.states()
+    declined = {str(entry.body["request"]) for entry in home.ledger.entries()}
+    assert {leaf for leaf, state in states.items() if state == "declined"} == declined
+    assert {leaf for leaf, state in states.items() if state == "expired"} == set(refused)
+
+
+def test_what_ended_without_a_decision_is_forgotten_in_time(home: Home) -> None:
+    """A month after its expiry a request nobody decided on is gone; a decision stays."""
+    leaf = offered(home)
+    other, payload = home.hood.announced(case="another", retention_days=400)
+    home.docket.consider([(other, payload)])
+    home.desk.decline(leaf)
+    assert home.states() == {leaf: "declined", other: "refused"}
+    home.now_us += 60 * DAY_US
+    home.docket.expire()
+    assert home.states() == {leaf: "declined"}

@@ -38,5 +38,6 @@ def test_nothing_is_received_that_was_not_approved(steps: list[Step]) -> None:
 
 
 def test_a_decision_is_final() -> None:
-    """Declined, received, refused, expired and withdrawn are ends; unmatched may still find its match."""
-    assert {str(state) for state in FINAL} == {"declined", "received", "refused", "expired", "withdrawn"}
+    """What was decided or closed stays so; unmatched alone may still find its match."""
+    ends = {"declined", "received", "refused", "expired", "withdrawn", "undelivered"}
+    assert {str(state) for state in FINAL} == ends

@@ -45,7 +45,7 @@ class Kept:
             on_failure=self.failures.append,
             max_age_us=86_400_000_000,
         )  # fmt: skip
-        self.keeper.start()
+        self.keeper.start(now_us=NOW_US)
 
     def close(self) -> None:
         self.keeper.close()

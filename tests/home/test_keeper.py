@@ -1,5 +1,6 @@
 """What filming hands out is kept, sealed and told; and on a full disk the owner is told, too."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,16 @@ def test_closing_keeps_what_was_handed_over(tmp_path: Path, times: int) -> None:
     kept.state.close()
     with State.open(tmp_path / "state.db", read_only=True) as state:
         assert state.query("SELECT count(*) FROM records")[0][0] == len(SEGMENTS) + 2
+
+
+def test_an_event_that_a_power_cut_left_open_is_ended_at_the_next_start(tmp_path: Path) -> None:
+    """A collector hears the end of what it heard the start of, once, with the next number."""
+    kept = Kept(tmp_path)
+    kept.keeper.sink(phase("start"))
+    kept.close()
+    again = Kept(tmp_path)
+    again.close()
+    with State.open(tmp_path / "state.db", read_only=True) as state:
+        assert state.query("SELECT end_us IS NOT NULL FROM events") == [(1,)]
+        said = [json.loads(payload) for (payload,) in state.query("SELECT payload FROM outbox ORDER BY id")]
+    assert [(one["phase"], one["seq"]) for one in said] == [("start", 1), ("end", 2)]

@@ -18,7 +18,7 @@ from broker.wire.proofs import make_policy, parse_policy
 from tests.conftest import need
 from tests.neighbourhood.support import command
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150), pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="module")

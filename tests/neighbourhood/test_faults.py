@@ -34,7 +34,7 @@ def test_no_event_is_lost_while_the_broker_is_away(parties: Parties) -> None:
         assert heard.messages == []
         relay.mend()
         last = waiting["next_seq"] - 1
-        wait_for(lambda: last in seqs(heard), "the last event arrives")
+        wait_for(lambda: last in seqs(heard), "the last event arrives", within_s=60)
         assert seqs(heard) == list(range(1, last + 1))
 
 

@@ -115,7 +115,7 @@ def test_the_two_terminals(tmp_path: Path) -> None:
     assert len(servers) == 2
     if not (free(18830) and free(18080)):
         pytest.skip("the README's ports are taken on this machine")
-    shutil.copy(ROOT / "samples" / "requests" / "parcel.toml", tmp_path)
+    shutil.copytree(ROOT / "samples" / "requests", tmp_path / "samples" / "requests")
     request = "none yet"
     with serving(servers[0], tmp_path):
         before, after = lines[1 : lines.index(servers[1])], lines[lines.index(servers[1]) + 1 :]

@@ -1,0 +1,105 @@
+"""How a device is: one place that asks all its parts, for the health topic and for the owner's tools."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from device import link
+from device.consent.desk import RequestDesk
+from device.consent.docket import Docket
+from device.keeper import Keeper
+from device.vault.clipring import ClipRing
+from device.vault.state import State
+from device.video.film import Film
+
+EVENT_FIELDS = ("event", "kind", "start_us", "end_us", "score", "clip")
+SHOWN_EVENTS = 20
+
+
+class Vitals:
+    """Asks the parts and changes nothing. `pauses` holds what a loop of the daemon waits for, by the loop's name."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        kind: str,
+        state: State,
+        ring: ClipRing,
+        film: Film,
+        keeper: Keeper,
+        outbox: link.Outbox,
+        links: Sequence[link.MqttLink],
+        mailbox: link.Mailbox,
+        docket: Docket | None,
+        desk: RequestDesk | None,
+    ) -> None:
+        self._device = device
+        self._kind = kind
+        self._state = state
+        self._ring = ring
+        self._film = film
+        self._keeper = keeper
+        self._outbox = outbox
+        self._links = links
+        self._mailbox = mailbox
+        self._docket = docket
+        self._desk = desk
+        self.pauses: dict[str, str] = {}
+
+    def problem(self) -> str:
+        """Return what the owner should know first, or nothing."""
+        counters, film = self._keeper.counters, self._film.health()
+        if counters.storage_full:
+            return "disk full: footage is being lost"
+        if counters.source_lost:
+            return f"camera {film.state}: {counters.source_lost}"
+        return next((f"{name} waits: {why}" for name, why in self.pauses.items()), "")
+
+    def waiting(self) -> int:
+        """Return how many requests wait for the owner."""
+        return 0 if self._desk is None else self._desk.waiting()
+
+    def health(self) -> link.Health:
+        """Return the payload of the health topic. Blocks on the state."""
+        film, usage, stats = self._film.health(), self._ring.usage(), self._outbox.stats()
+        return link.Health(
+            problem=self.problem(),
+            frames_per_second=film.fps,
+            frames_dropped=film.dropped,
+            segments_lost=self._keeper.counters.segments_lost,
+            storage_used_bytes=usage.bytes,
+            storage_limit_bytes=usage.max_bytes,
+            outbox_messages=stats.messages,
+            outbox_dropped=stats.dropped,
+            outbox_epoch=stats.epoch,
+            outbox_oldest_seq=stats.oldest_seq,
+            outbox_next_seq=stats.next_seq,
+        )
+
+    def status(self, *, private: bool) -> dict[str, Any]:
+        """Return everything, for the owner's tools. Blocks on the state."""
+        film = self._film.health()
+        rows = self._state.query(
+            f"SELECT {', '.join(EVENT_FIELDS)} FROM events ORDER BY start_us DESC LIMIT ?",  # noqa: S608 - constant fields
+            (SHOWN_EVENTS,),
+        )
+        rounded = {"fps": round(film.fps, 1), "decode_ms": round(film.decode_ms, 3), "lag_ms": round(film.lag_ms, 1)}
+        return {
+            "device": self._device,
+            "kind": self._kind,
+            "filming": {**asdict(film), **rounded},
+            "privacy": private,
+            "problem": self.problem(),
+            "storage": asdict(self._ring.usage()),
+            "kept": asdict(self._keeper.counters),
+            "outbox": asdict(self._outbox.stats()),
+            "links": [{"broker": str(one.address), **asdict(one.health)} for one in self._links],
+            "requests": {
+                "known": 0 if self._desk is None else len(self._desk.requests()),
+                "waiting": self.waiting(),
+                "unverified": 0 if self._docket is None else self._docket.refused_unverified,
+                "dropped": self._mailbox.dropped,
+            },
+            "events": [dict(zip(EVENT_FIELDS, row, strict=True)) for row in rows],
+        }
