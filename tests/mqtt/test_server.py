@@ -103,7 +103,7 @@ async def test_the_end_closes_every_client(join_at: JoinAt, sockets: Sockets) ->
             broker.publish("big", bytes(1_000_000))
     await asyncio.gather(idle.closed(), silent.closed(), slow.closed())
     assert idle.inbox == []
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ConnectionError):  # refused, or reset where the system was still closing the listener
         await RawClient.open(port)
 
 
