@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import ctypes
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +14,8 @@ from .errors import CommandError
 
 READY_S = 30.0
 COMMAND_S = 60.0
-END_S = 6.0
+END_S = 15.0
+PR_SET_PDEATHSIG = 1
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -30,6 +33,7 @@ async def serving(log: Path, *arguments: str) -> AsyncIterator[asyncio.subproces
             stdout=asyncio.subprocess.PIPE,
             stderr=file,
             start_new_session=True,  # an interrupt from the terminal reaches us alone, and we end it in order
+            preexec_fn=_die_with_parent,
         )
     try:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
@@ -53,6 +57,7 @@ async def run(*arguments: str, log: Path, parse: bool = False) -> Any:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=_die_with_parent,
     )
     try:
         async with asyncio.timeout(COMMAND_S):
@@ -65,6 +70,11 @@ async def run(*arguments: str, log: Path, parse: bool = False) -> Any:
         last = err.decode("utf-8", "replace").strip().rpartition("\n")[2].removeprefix("latchstring: ")
         raise CommandError(f"'latchstring {' '.join(arguments[:2])}' failed: {last or 'it said nothing'}")
     return json.loads(out) if parse else out.decode("utf-8", "replace")
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this child when its parent is gone, however that happened (Linux, prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -19,6 +19,7 @@ from cyclopts import Parameter
 
 from broker.neighbourhood import FACTS_NAME, Facts, read_facts
 from broker.wire.encoding import format_time, parse_json, parse_time
+from broker.wire.rules import MINUTE_US
 from device.control import ControlClient, ControlError
 from device.link.client import Connection
 from device.link.errors import BrokerLost
@@ -27,13 +28,14 @@ from device.vault.disk import private_folder, write_secret
 
 from .children import run, serving
 from .errors import CommandError
+from .story import LAT as ASKED_LAT
+from .story import LON as ASKED_LON
 from .story import Story, Teller
 
 DOORBELL, CAMERA = "front-door", "driveway"
 LAT, LON = 52.5200, 13.4050
 FILM_S = 40.0  # how long the scenes may take until both devices have something
 MATCH_S = 15.0
-MINUTE_US = 60_000_000
 CASE = "2026-004711"
 SCENES = {DOORBELL: "scene:doorbell-visitor", CAMERA: "scene:driveway-walker"}
 
@@ -264,7 +266,7 @@ async def _ask(plan: Plan, story: Story, teller: Teller) -> str:
     posted = await run(
         "agency", "post", "--dir", str(plan.out / "agency"), "--case", CASE, "--incident", "package-theft",
         "--description", "A parcel was taken from a porch. We look for whoever was at the doors or drives nearby.",
-        "--lat", str(LAT + 0.0003), "--lon", str(LON + 0.0004), "--radius-m", "250",
+        "--lat", str(ASKED_LAT), "--lon", str(ASKED_LON), "--radius-m", "250",
         "--start", format_time(now_us - 30 * MINUTE_US), "--end", format_time(now_us),
         "--purpose", "Find out who took the parcel", "--retention-days", "90", "--json",
         log=plan.log("agency"), parse=True,

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from broker.terminal import AsJson, say, say_json
@@ -50,16 +51,15 @@ def review_list(
     if as_json:
         say_json(found)
         return
-    table = Table("request", "state", "agency", "case", "incident", "window (UTC)", "clips")
+    table = Table("request", "state", "agency", "case", "incident", "clips")
     for one in found:
         request = one.get("request")
         if request is None:
-            table.add_row(one["leaf"][:12], one["state"], one["message"], "", "", "", "")
+            table.add_row(one["leaf"][:12], one["state"], escape(one["message"]), "", "", "")
             continue
-        window = f"{request['start'][:16]} to {request['end'][11:16]}"
         state = f"{one['state']} ({one['rule']})" if one["rule"] else one["state"]
-        agency, clips = one["agency"]["name"], str(len(one["clips"]))
-        table.add_row(one["leaf"][:12], state, agency, request["case"], request["incident"], window, clips)
+        case, clips = escape(request["case"]), str(len(one["clips"]))
+        table.add_row(one["leaf"][:12], state, request["agency"], case, request["incident"], clips)
     Console().print(table if found else "no requests")
 
 
@@ -302,7 +302,7 @@ def _show_request(summary: dict[str, Any]) -> None:
         ("expires", request["expires_at"]),
     ]
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(name, escape(value))  # an agency's text is text, not markup
     for clip in summary["clips"]:
         seconds = (clip["end_us"] - clip["start_us"]) / 1_000_000
         table.add_row("your clip", f"{clip['clip']}  {format_time(clip['start_us'])}  {seconds:.1f} s")

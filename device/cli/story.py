@@ -14,9 +14,11 @@ from rich.rule import Rule
 from rich.table import Table
 
 from broker.neighbourhood import Facts
-from broker.wire.encoding import parse_time
+from broker.wire.encoding import format_time, parse_time
 from broker.wire.proofs import parse_policy
+from broker.wire.rules import MINUTE_US
 
+LAT, LON = 52.5203, 13.4054  # what the agency asks about
 COLOURS = {"front-door": "cyan", "driveway": "magenta", "owner": "green", "agency": "yellow", "operator": "blue",
            "neighbourhood": "blue", "public": "blue"}  # fmt: skip
 
@@ -175,11 +177,13 @@ class Teller:
     def go_on(self, out: Path, url: str, owner_key: Path, passphrase: Path) -> None:
         """Say what the user can do while it keeps running."""
         console = self._console
+        again = out / "another-request.toml"
+        again.write_text(_another_request(time.time_ns() // 1_000), encoding="utf-8")
         self.heading("It keeps running; in another terminal")
         approve = f"latchstring review approve REQUEST --home {out / 'front-door'}"
         lines = [
             ("the public feed", f"{url}/"),
-            ("ask again", f"latchstring agency post samples/requests/parcel.toml --dir {out / 'agency'}"),
+            ("ask again", f"latchstring agency post {again} --dir {out / 'agency'}"),
             ("see who asks", f"latchstring review list --home {out / 'front-door'}"),
             ("approve", f"{approve} --owner-key {owner_key} --passphrase-file {passphrase}"),
             ("decline", f"latchstring review decline REQUEST --home {out / 'driveway'}"),
@@ -189,3 +193,20 @@ class Teller:
             console.print(f"  [dim]{what:<16}[/dim] {command}", soft_wrap=True)
         console.print("[dim]Ctrl-C ends it.[/dim]")
         sys.stdout.flush()
+
+
+def _another_request(now_us: int) -> str:
+    """Return a request file for what was filmed so far."""
+    start, end = format_time(now_us - 30 * MINUTE_US), format_time(now_us)
+    return f"""# What an agency could ask next; each case may be posted twice.
+case = "2026-004712"
+incident = "vehicle-break-in"
+description = "A car was opened in this street."
+lat = {LAT}
+lon = {LON}
+radius_m = 250
+start = {start}
+end = {end}
+purpose = "Find out who opened the car"
+retention_days = 30
+"""
