@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from broker import logs, mqtt
+from broker import mqtt
 from broker.agency import LogClient
 from broker.clock import system_now_us
 from broker.facts import FACTS_NAME, read_facts
@@ -50,7 +50,6 @@ def broker_run(
         make_folder(folder, mode=PUBLIC_FOLDER)
     except OSError as error:
         raise SettingsError(f"{folder} can't be made: {error.strerror}; choose another --dir") from error
-    logs.configure()
     asyncio.run(
         run(
             folder,

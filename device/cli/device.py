@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import time
 import tomllib
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import WireError, format_time
 from broker.wire.topics import check_name
 from device.control import ControlClient
-from device.names import KEY_NAME
+from device.names import CLIPS_NAME, KEY_NAME, STATE_NAME
 from device.settings import FILE_NAME, check_settings, load_settings
 from device.vault.disk import private_folder, write_secret
 from device.vault.keys import DeviceKey, OwnerPublic
@@ -27,6 +27,7 @@ from device.vault.keys import DeviceKey, OwnerPublic
 from .common import Home
 from .errors import CommandError
 
+logs.configure()  # to standard error, whatever a command imports: standard output is for answers
 app = App(name="device", help="Set up and run a camera or doorbell.")
 
 
@@ -81,7 +82,6 @@ def device_run(*, home: Home) -> None:
     """Film, seal, tell, and serve the owner's tools, until interrupted."""
     from device.daemon import Daemon  # noqa: PLC0415 - cv2 and av take their time
 
-    logs.configure()
     settings = load_settings(home)
 
     async def serve() -> None:
@@ -117,14 +117,22 @@ def device_privacy(
 
 
 @app.command(name="check")
-def device_check(*, home: Home, as_json: AsJson = False) -> None:
-    """Verify the whole store: files, index, seals of capture, ledger. Works while the device runs, without a key."""
-    from device.vault.check import check  # noqa: PLC0415 - only this command needs it
-    from device.vault.state import State  # noqa: PLC0415 - only this command needs it
+def device_check(
+    *,
+    home: Home,
+    rebuild: Annotated[
+        bool, Parameter(negative="", help="First make the index anew from the clip files; the device must not run.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the whole store: files, index, seals of capture, ledger. The device may run; no owner's key is needed."""
+    from device.vault.check import check_store  # noqa: PLC0415 - only this command needs it
 
-    key = DeviceKey.load(home / "device.key")
-    with closing(State.open(home / "state.db", read_only=True)) as state, working("checking", as_json=as_json):
-        report = check(home / "clips", state, key.public)
+    key = DeviceKey.load(home / KEY_NAME)
+    with working("checking", as_json=as_json):
+        if rebuild:
+            _rebuild(home)
+        report = check_store(home / CLIPS_NAME, home / STATE_NAME, key.public)
     if as_json:
         say_json({**asdict(report), "sound": report.sound, "clean": report.clean})
     else:
@@ -136,6 +144,26 @@ def device_check(*, home: Home, as_json: AsJson = False) -> None:
         say("sound" if report.sound else "NOT SOUND")
     if not report.sound:
         raise CommandError(f"the store in {home} is damaged; see the findings above")
+
+
+def _rebuild(home: Path) -> None:
+    from device.vault.clipring import ClipRing  # noqa: PLC0415 - only this command needs it
+    from device.vault.state import State  # noqa: PLC0415 - only this command needs it
+
+    settings = load_settings(home)
+    storage = settings.storage
+    with State.open(home / STATE_NAME) as state:
+        ring = ClipRing(
+            home / CLIPS_NAME,
+            state,
+            device=settings.device.name,
+            max_bytes=storage.max_bytes,
+            max_age_s=storage.max_age_days * 86_400,
+            pinned_share=storage.pinned_share,
+            clock=lambda: time.time_ns() // 1_000,
+        )
+        recovery = ring.rebuild_index()
+    say(f"rebuilt: {recovery.indexed} records indexed, {recovery.forgotten} gone, {recovery.cut_bytes} bytes cut off")
 
 
 def _show_status(status: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from broker import logs
 from broker.terminal import AsJson, say, say_json
 from broker.wire.encoding import format_time, from_base64, parse_time
 from broker.wire.proofs import parse_policy
@@ -32,6 +33,7 @@ from device.vault.ledger import LedgerEntry, verify_lines
 from .common import Home, PassphraseFd, PassphraseFile, read_passphrase
 from .errors import CommandError
 
+logs.configure()  # to standard error, whatever a command imports: standard output is for answers
 app = App(name="review", help="See who asks, and decide.")
 
 Leaf = Annotated[str, Parameter(help="The request, by its first six digits or more.")]
