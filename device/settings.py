@@ -20,6 +20,7 @@ from pydantic_settings import (
 from broker.wire.encoding import from_base64
 from broker.wire.envelopes import KEY_BYTES
 from broker.wire.geo import Point
+from broker.wire.inbox import INBOX_URL_FORM
 from broker.wire.records import explain
 from broker.wire.topics import check_name
 
@@ -108,7 +109,7 @@ class NeighbourhoodSection(Section):
     mqtt: MqttSection
     policy_file: Path
     operator_key: Key
-    inbox_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+    inbox_url: Annotated[str, Field(pattern=INBOX_URL_FORM)]
     inbox_key: Key
     look_back_days: Annotated[float, Field(gt=0, le=45)] = 30
     consider_every_s: Annotated[float, Field(ge=0.2, le=3_600)] = 5

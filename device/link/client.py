@@ -1,15 +1,17 @@
-"""One MQTT connection: aiomqtt with its traps closed. Nothing else in the project imports aiomqtt.
+"""One MQTT connection: aiomqtt with its traps closed. Nothing else at home imports aiomqtt.
 
 What a caller may rely on, and could not with the bare client:
 
 - a Connection is entered once; the next connection is a new one, so that no message of an old memory queue is sent
   again;
 - a refused SUBSCRIBE is seen: `subscribe` returns whether the broker granted it (SUBACK, MQTT 3.1.1 section 3.9.3);
-- a connection that ends before its CONNACK fails at once, not at the time-out;
+- a connection that ends before its CONNACK fails at once, not at the time-out; one that ends with it fails too, where
+  the bare client forgets the end and waits for ever;
 - time-outs are `asyncio.timeout`: the bare client's `wait_for` swallows, before Python 3.12, a cancellation that comes
   together with the answer, and the task then lives on;
 - leaving, by error or cancellation, also before the CONNACK, closes the socket at once, without waiting and without a
   DISCONNECT: the broker publishes the last will. Only `goodbye` parts politely;
+- a packet above MAX_PACKET_BYTES ends the connection at its head; the bare client would first gather up to 256 MB;
 - the incoming queue is unbounded: a bounded one acknowledges first and discards then. The caller reads without pause
   and bounds what it keeps.
 """
@@ -31,6 +33,8 @@ from .errors import BrokerLost
 from .settings import BrokerAddress, LinkTiming, TlsContext
 
 MAX_WINDOW = 40
+# Far above all that is subscribed to: what is too large for its topic alone is dropped and counted, and ends nothing.
+MAX_PACKET_BYTES = 4 * 1024 * 1024
 REFUSED = 0x80  # SUBACK return code "failure"
 # Without it an event waits up to 40 ms for the acknowledgement of whatever small packet went before.
 NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
@@ -60,9 +64,7 @@ class Incoming:
 class Connection:
     """One connection from CONNECT to its end; an async context manager that is entered once. Raises BrokerLost."""
 
-    def __init__(
-        self, address: BrokerAddress, *, will: Will | None, timing: LinkTiming, clean_session: bool = True
-    ) -> None:
+    def __init__(self, address: BrokerAddress, *, will: Will | None, timing: LinkTiming) -> None:
         self._address = address
         self._timing = timing
         self._client = _Client(
@@ -73,7 +75,7 @@ class Connection:
             password=address.password,
             protocol=aiomqtt.ProtocolVersion.V311,
             will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
-            clean_session=clean_session,
+            clean_session=True,
             keepalive=address.keepalive_s,
             timeout=math.inf,
             max_inflight_messages=MAX_WINDOW,
@@ -96,6 +98,9 @@ class Connection:
         except asyncio.CancelledError:
             self._client.abort()
             raise
+        if self._client.ended:
+            self._client.abort()
+            raise BrokerLost(str(self._address), self._client.refusal or "closed as soon as it had accepted us")
         return self
 
     async def __aexit__(
@@ -140,7 +145,7 @@ class Connection:
                 payload = message.payload
                 yield Incoming(str(message.topic), payload if isinstance(payload, bytes) else b"", message.retain)
         except aiomqtt.MqttError as error:
-            raise BrokerLost(str(self._address), _why(error)) from error
+            raise BrokerLost(str(self._address), self._client.refusal or _why(error)) from error
 
 
 class _Client(aiomqtt.Client):
@@ -155,6 +160,17 @@ class _Client(aiomqtt.Client):
         self._guard = threading.Lock()
         self._connecting = False
         self._abandoned = False
+        self.ended = False
+        self.refusal = ""  # why it was we who ended it
+        self._receive_bare = self._client._sock_recv  # noqa: SLF001 - paho has no limit of its own
+        self._client._sock_recv = self._receive  # type: ignore[method-assign, assignment] # noqa: SLF001 - as above
+
+    def _receive(self, count: int) -> bytes:
+        # paho asks for the rest of a packet at once, as soon as it knows the length. An OSError ends the connection.
+        if count > MAX_PACKET_BYTES:
+            self.refusal = f"it sent a packet of {count} bytes, {MAX_PACKET_BYTES} are taken"
+            raise ConnectionAbortedError(self.refusal)
+        return self._receive_bare(count)
 
     def abort(self) -> None:
         """Close the socket, if there is or will be one; its reader, writer and timer leave the event loop with it."""
@@ -167,6 +183,9 @@ class _Client(aiomqtt.Client):
 
     def _on_disconnect(self, *args: Any, **kwargs: Any) -> None:
         super()._on_disconnect(*args, **kwargs)
+        self.ended = True
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # seen: whoever reads tells of it, and where nobody does it is no news
         # The bare client ignores an end before the CONNACK. This may be the connecting thread.
         if not self._connected.done():
             self._loop.call_soon_threadsafe(_fail, self._connected)

@@ -48,9 +48,9 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How the device is. `outbox_oldest_seq`.
+    """How the device is.
 
-    Everything below it is received or gone, so a reader need not wait for it.
+    Every event numbered below `outbox_oldest_seq` is received or gone, so a reader need not wait for it.
     """
 
     problem: str  # empty, or what the owner should know: "camera lost: …", "disk full: footage is being lost"

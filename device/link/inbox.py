@@ -4,15 +4,17 @@ Requests are built here from nothing, so that no cookie, default header, credent
 in. Redirects are answers, not directions. Answers are read up to a cap.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
 
 from broker.wire.encoding import WireError, parse_decimal, parse_json, to_base64
-from broker.wire.inbox import ENVELOPE_KEY, OFFSET_TYPE, TUS_VERSION
+from broker.wire.inbox import ENVELOPE_KEY, INBOX_URL_FORM, OFFSET_TYPE, TUS_VERSION
 
 from .errors import UploadRefused
+from .settings import MAX_PORT
 
 MAX_ANSWER_BYTES = 65_536
 MAX_LOCATION_CHARS = 2_048
@@ -38,11 +40,27 @@ class Answer:
     body: bytes
 
 
+def inbox_address(text: str) -> httpx.URL:
+    """Return an inbox's address; raises UploadRefused for what can't be one, and shows no password in it."""
+    try:
+        url = httpx.URL(text)
+        # Twice, by two readers of addresses: what they would read differently is no address.
+        plain = url.host and not (url.userinfo or url.query or url.fragment) and 0 < (url.port or 80) <= MAX_PORT
+        good = re.fullmatch(INBOX_URL_FORM, text) and plain
+    except httpx.InvalidURL:
+        good = None
+    if not good:
+        shown = text.rpartition("@")[2].partition("?")[0][:MAX_LINE_CHARS]
+        raise UploadRefused(f"{shown!r} is no inbox address: https://host/path, without user, query or fragment")
+    return url
+
+
 class Inbox:
     """One inbox. Raises UploadRefused for a final no and for broken contract, Again for what may pass."""
 
-    def __init__(self, url: str, *, client: httpx.AsyncClient, timeout_s: float) -> None:
-        self._url = _inbox_url(url)
+    def __init__(self, url: httpx.URL, *, client: httpx.AsyncClient, timeout_s: float) -> None:
+        """`url` is what `inbox_address` returned."""
+        self._url = url
         self._client = client
         self._timeout = httpx.Timeout(timeout_s).as_dict()
 
@@ -109,13 +127,6 @@ class Inbox:
                 f"the inbox at {_shown(self._url)} points to {_shown(place)}; only its own origin gets bytes"
             )
         return place
-
-
-def _inbox_url(text: str) -> httpx.URL:
-    url = httpx.URL(text)
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
-        raise ValueError(f"{text!r} is no inbox address: https://host/path, without user, query or fragment")
-    return url
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

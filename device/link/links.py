@@ -54,7 +54,6 @@ def make_links(
     retained: RetainedTable,
     requests: Mailbox,
     set_privacy: Callable[[bool], None],
-    persistent_home_session: bool = False,
     timing: LinkTiming | None = None,
 ) -> Links:
     """Make the links. `set_privacy` is called on the event loop and must return at once.
@@ -106,7 +105,6 @@ def make_links(
         subscriptions=(*own, *(asked if shared else ())),
         publishing=publishing,
         timing=timing,
-        clean_session=shared or not persistent_home_session,
     )
     if shared or neighbourhood is None:
         return Links(home=home_link, neighbourhood=home_link if shared else None)

@@ -91,7 +91,6 @@ class MqttLink:
         subscriptions: Sequence[Subscription],
         publishing: Publishing | None,
         timing: LinkTiming | None = None,
-        clean_session: bool = True,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
         monotonic_s: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = system_random,
@@ -101,7 +100,6 @@ class MqttLink:
         self._subscriptions = tuple(subscriptions)
         self._publishing = publishing
         self._timing = timing or LinkTiming()
-        self._clean_session = clean_session
         self._clock_us = clock_us
         self._monotonic_s = monotonic_s
         self._random = random
@@ -143,8 +141,13 @@ class MqttLink:
         while True:
             began_s = self._monotonic_s()
             try:
-                await self.run_once()
+                # A task of its own, so that what cancels this one can be told from its task group's own cancelling.
+                await asyncio.create_task(self.run_once(), name="link-once")
             except (LinkError, StateError) as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    # A link that fails in the moment of its cancellation: the task group tells of the failure alone.
+                    self._note(connected=False)
+                    raise asyncio.CancelledError from error
                 if self._health.connected and self._monotonic_s() - began_s >= self._timing.stable_s:
                     attempt = 0
                 delay_s = self._timing.reconnect.delay_s(attempt, random=self._random)
@@ -174,7 +177,7 @@ class MqttLink:
         out = self._publishing
         will = None if out is None else Will(out.availability, out.offline)
         try:
-            return Connection(self.address, will=will, timing=self._timing, clean_session=self._clean_session)
+            return Connection(self.address, will=will, timing=self._timing)
         except OSError as error:
             raise BrokerLost(str(self.address), f"TLS files can't be used: {error}") from error
 

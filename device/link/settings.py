@@ -9,7 +9,6 @@ from typing import Any
 
 MIN_KEEPALIVE_S = 2
 MAX_PORT = 65_535
-CLIENT_ID_BYTES = 23  # MQTT 3.1.1, section 3.1.3.1: every server takes this many; longer ones are the server's choice
 
 
 class TlsContext(ssl.SSLContext):

@@ -29,7 +29,7 @@ from broker.wire.records import Approval, Receipt, Upload
 
 from .bundle import ApprovedBundle, open_bundle
 from .errors import NotApproved, UploadInterrupted, UploadRefused
-from .inbox import Again, Inbox, Vanished
+from .inbox import Again, Inbox, Vanished, inbox_address
 from .settings import Backoff, system_random
 from .threads import in_thread
 
@@ -64,7 +64,7 @@ async def upload_bundle(
     job: UploadJob,
     *,
     owner_key: bytes,
-    client: httpx.AsyncClient,
+    client: httpx.AsyncClient | None = None,
     progress: Callable[[int, int], None] = lambda _sent, _total: None,
     patience: UploadPatience | None = None,
     random: Callable[[], float] = system_random,
@@ -72,22 +72,25 @@ async def upload_bundle(
 ) -> bytes:
     """Send an approved bundle and return the inbox's receipt envelope, verified.
 
-    Raises NotApproved (nothing of what is not approved left), UploadRefused (final), UploadInterrupted (call again
-    later; what arrived stays). `progress(sent, total)` counts bytes that the inbox has.
+    Without `client` it makes one of its own, which takes no proxy and no password from the environment. Raises
+    NotApproved (nothing of what is not approved left), UploadRefused (final), UploadInterrupted (call again later; what
+    arrived stays). `progress(sent, total)` counts bytes that the inbox has.
     """
     approval = _approved(job.approval, owner_key)
     patience = patience or UploadPatience()
     key = Ed25519PrivateKey.from_private_bytes(job.one_time_seed)
-    inbox = Inbox(job.inbox_url, client=client, timeout_s=patience.timeout_s)
+    url = inbox_address(job.inbox_url)
     opened = open_bundle(job.bundle, approval)
     async with AsyncExitStack() as stack:
+        if client is None:
+            client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         bundle = await in_thread(opened.__enter__)
         stack.push(opened)
         sending = _Sending(
             approval=approval,
             bundle=bundle,
             envelope=_announcement(approval, key),
-            inbox=inbox,
+            inbox=Inbox(url, client=client, timeout_s=patience.timeout_s),
             inbox_key=job.inbox_key,
             progress=progress,
         )
@@ -117,7 +120,10 @@ def _announcement(approval: Approval, key: Ed25519PrivateKey) -> bytes:
 
 
 class _Sending:
-    """One upload under way; `arrived` is the furthest offset that the inbox has confirmed."""
+    """One upload under way; `arrived` is the furthest offset that the inbox has confirmed.
+
+    `announced`: whether the inbox took the announcement in the attempt made last.
+    """
 
     def __init__(
         self,
@@ -136,11 +142,14 @@ class _Sending:
         self._inbox_key = inbox_key
         self._progress = progress
         self.arrived = 0
+        self.announced = False
         self.total = bundle.size
 
     async def attempt(self) -> bytes:
         """Announce, ask how much is there, send the rest, and return the verified receipt."""
+        self.announced = False
         place = await self._inbox.create(self._envelope, size=self.total)
+        self.announced = True
         offset = await self._inbox.offset(place, size=self.total)
         self._note(offset)
         while offset < self.total:
@@ -171,14 +180,16 @@ async def _persist(
     random: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
 ) -> bytes:
-    failures = 0
+    failures = vanished = 0
     while True:
         before = sending.arrived
         try:
             return await sending.attempt()
         except Again as error:
-            if isinstance(error, Vanished) and sending.arrived == 0 and failures:
-                raise UploadRefused(str(error)) from error  # announced twice, and not there twice
+            # Anything else in between, a dead line or a proxy's 404 to the announcement, says nothing about the upload.
+            vanished = vanished + 1 if isinstance(error, Vanished) and sending.announced else 0
+            if vanished > 1 and sending.arrived == 0:
+                raise UploadRefused(str(error)) from error  # announced twice in a row, and not there twice
             failures = 0 if sending.arrived > before else failures + 1
             if failures >= patience.tries:
                 raise UploadInterrupted(str(error), offset=sending.arrived, total=sending.total) from error

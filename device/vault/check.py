@@ -1,13 +1,25 @@
 """The fsck of the store: everything that can be verified without a key that opens footage. It changes nothing.
 
-It reads the state (read-only will do), every clip file, and the device's public key. `ERROR` means that something
+It reads the state (a snapshot), every clip file, and the device's public key. `ERROR` means that something
 acknowledged is lost, damaged or forged; `WARNING`, something the next start of the device mends or that wastes room;
 `INFO`, something to know.
+
+`check` looks once: right for a store that nobody writes. Beside a running device the state is read first and the
+files after it, so that clips come, grow and are evicted in between. `check_store` is for that: what looks wrong is
+looked at again, with a new snapshot and a new listing, and counts if it is still there. For that a finding must name
+the place it speaks of: a byte, a number, a clip, which have moved on where the device did.
+
+The rule for a capture chain. Eviction notes the highest number it took (`seals.let_go`). Every segment above that, up
+to the head, must be in a file, the head's own with the head's hash: a chain that ends early has lost something, also
+when no file of it is left. If eviction took all, the head included, nothing is missing. At or below that number gaps
+are by design, since pins keep single clips. Above the head may stand what was written and not yet indexed.
 """
 
+import os
+import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -17,16 +29,17 @@ from broker.wire.encoding import WireError
 from broker.wire.records import SegmentStatement
 
 from . import clipindex, seals
-from .clipfile import Record, RecordType, Scan, SegmentMeta, scan
+from .clipfile import CLIP_NAME, Record, RecordType, Scan, SegmentMeta, scan
 from .clipindex import ClipInfo
+from .clipstore import SUFFIX
 from .errors import ClipError
 from .ledger import Ledger
-from .recovery import clip_files
 from .sealing import is_sealed
-from .seals import Link
+from .seals import Extent, Head, Link
 from .state import State
 
 START_BYTES = 64
+SETTLE_S = 1.0  # longer than any one step of the device takes, which is under way at both looks otherwise
 SEALED_TYPES = frozenset({RecordType.SEGMENT, RecordType.THUMBNAIL})
 
 
@@ -71,15 +84,34 @@ class CheckReport:
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
+def check_store(
+    clips: Path, state: Path, public_key: bytes, *, sleep: Callable[[float], None] = time.sleep
+) -> CheckReport:
+    """Check the clip files in `clips` against the database at `state`, while their device runs or while it does not.
+
+    What is found is looked for once more; the report tells what both looks found, and counts what the second saw.
+    Raises StateBusyError, and StateError if the state can't be read at all.
+    """
+    first = _look(clips, state, public_key)
+    if first.clean:
+        return first
+    sleep(SETTLE_S)
+    second = _look(clips, state, public_key)
+    before = set(first.findings)
+    return replace(second, findings=tuple(finding for finding in second.findings if finding in before))
+
+
 def check(folder: Path, state: State, public_key: bytes) -> CheckReport:
-    """Verify files, index, capture chains and ledger. Raises StateError only if the state can't be read at all."""
+    """Verify files, index, capture chains and ledger once. Raises StateError only if the state can't be read at all.
+
+    `state` is a snapshot, or open in a device that stands still.
+    """
     work = _Check(folder, state, public_key)
     findings = [Finding(Severity.ERROR, str(state.path), line) for line in state.check()]
     ledger = Ledger(state)
     findings += [Finding(Severity.ERROR, "ledger", line) for line in ledger.verify(public_key)]
-    findings += work.clips()
+    findings += work.files()
     findings += work.chains()
-    findings += work.strangers()
     ((entries,),) = state.query("SELECT count(*) FROM ledger")
     return CheckReport(
         clips=work.clip_count,
@@ -88,6 +120,11 @@ def check(folder: Path, state: State, public_key: bytes) -> CheckReport:
         ledger_entries=entries,
         findings=tuple(findings),
     )
+
+
+def _look(clips: Path, state: Path, public_key: bytes) -> CheckReport:
+    with State.snapshot(state) as copy:
+        return check(clips, copy, public_key)
 
 
 class _Check:
@@ -102,57 +139,51 @@ class _Check:
         self._links: defaultdict[tuple[str, str], list[tuple[str, Link]]] = defaultdict(list)
         self.clip_count = self.segment_count = self.byte_count = 0
 
-    def clips(self) -> Iterator[Finding]:
-        """Check each file, and each row against its file."""
-        files = {path.stem: path for path in clip_files(self._folder)}
+    def files(self) -> Iterator[Finding]:
+        """Check each file, and each row against its file; name what is no clip."""
         rows = {info.clip: info for info in clipindex.all_clips(self._state)}
+        try:
+            # One listing: what comes between two would be in one of them alone.
+            found = sorted(self._folder.iterdir()) if self._folder.exists() else []
+        except OSError as error:
+            yield Finding(Severity.ERROR, str(self._folder), f"the folder can't be read: {error.strerror}")
+            return
+        files = {path.stem: path for path in found if path.suffix == SUFFIX and CLIP_NAME.fullmatch(path.stem)}
         for clip in sorted(rows.keys() - files.keys()):
             yield Finding(Severity.ERROR, clip, "the clip is in the index and its file is gone")
         for clip, path in files.items():
-            try:
-                with path.open("rb") as file:
-                    found = scan(file)
-                    sealed = [_holds_sealed(file, record) for record in found.records]
-            except OSError as error:
-                yield Finding(Severity.ERROR, str(path), f"the file can't be read: {error.strerror}")
-                continue
-            self.clip_count += 1
-            self.byte_count += path.stat().st_size
-            yield from self._file(path, found, rows.get(clip))
-            for record, good in zip(found.records, sealed, strict=True):
-                if not good:
-                    yield Finding(Severity.ERROR, f"{path} byte {record.offset}", "the record is not a sealed one")
-
-    def chains(self) -> Iterator[Finding]:
-        """Check that each camera's statements form one chain, as far as clips are still here, up to the head."""
-        for (device, camera), links in sorted(self._links.items()):
-            where = f"capture chain {device}/{camera}"
-            links.sort(key=lambda item: item[1].statement.seq)
-            for (_, before), (place, link) in pairwise(links):
-                missing = link.statement.seq - before.statement.seq - 1
-                if missing < 0:
-                    yield Finding(Severity.ERROR, where, f"two segments are number {link.statement.seq} ({place})")
-                elif missing:
-                    text = f"{missing} segments before number {link.statement.seq} are not here (evicted or lost)"
-                    yield Finding(Severity.INFO, where, text)
-                elif link.statement.prev != before.hash:
-                    text = f"segment {link.statement.seq} does not follow the one before ({place})"
-                    yield Finding(Severity.ERROR, where, text)
-            head = seals.read_head(self._state, device=device, camera=camera)
-            last = links[-1][1].head
-            if last.seq > head.seq:
-                yield Finding(Severity.WARNING, where, "segments are ahead of the index; the next start takes them up")
-            elif last.seq == head.seq and last.hash != head.hash:
-                yield Finding(Severity.ERROR, where, "its last segment is not the one that the index knows")
-
-    def strangers(self) -> Iterator[Finding]:
-        """Name the files in the folder that are no clips."""
-        known = set(clip_files(self._folder))
-        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            if path not in known:
+            yield from self._clip(path, rows.get(clip))
+        for path in found:
+            if files.get(path.stem) != path:
                 yield Finding(Severity.WARNING, str(path), "this is no clip; the ring does not look after it")
 
-    def _file(self, path: Path, found: Scan, info: ClipInfo | None) -> Iterator[Finding]:
+    def chains(self) -> Iterator[Finding]:
+        """Check each camera's statements by the rule at the top of this module."""
+        known = {(extent.device, extent.camera): extent for extent in seals.extents(self._state)}
+        for device, camera in sorted(known.keys() | self._links.keys()):
+            extent = known.get((device, camera)) or Extent(device, camera, Head(), -1)
+            links = sorted(self._links[device, camera], key=lambda item: item[1].statement.seq)
+            where = f"capture chain {device}/{camera}"
+            yield from _order(where, links, extent)
+            yield from _extent(where, links, extent)
+
+    def _clip(self, path: Path, info: ClipInfo | None) -> Iterator[Finding]:
+        try:
+            with path.open("rb") as file:
+                found = scan(file)
+                sealed = [_holds_sealed(file, record) for record in found.records]
+                size = os.fstat(file.fileno()).st_size
+        except OSError as error:
+            yield Finding(Severity.ERROR, str(path), f"the file can't be read: {error.strerror}")
+            return
+        self.clip_count += 1
+        self.byte_count += size
+        yield from self._file(path, found, size, info)
+        for record, good in zip(found.records, sealed, strict=True):
+            if not good:
+                yield Finding(Severity.ERROR, f"{path} byte {record.offset}", "the record is not a sealed one")
+
+    def _file(self, path: Path, found: Scan, size: int, info: ClipInfo | None) -> Iterator[Finding]:
         indexed = 0 if info is None else info.bytes
         for damage in found.damage:
             inside = damage.offset < indexed
@@ -165,12 +196,11 @@ class _Check:
         if info is None:
             yield Finding(Severity.WARNING, str(path), "the clip is not in the index; the next start takes it up")
         else:
-            yield from self._rows(path, found, info)
+            yield from self._rows(path, found, size, info)
         for record in found.records:
             yield from self._record(path, record, info)
 
-    def _rows(self, path: Path, found: Scan, info: ClipInfo) -> Iterator[Finding]:
-        size = path.stat().st_size
+    def _rows(self, path: Path, found: Scan, size: int, info: ClipInfo) -> Iterator[Finding]:
         if size < info.bytes:
             yield Finding(Severity.ERROR, str(path), f"the file has {size} bytes, {info.bytes} were acknowledged")
         in_file = {(record.offset, record.length, record.type) for record in found.records[1:]}
@@ -181,9 +211,13 @@ class _Check:
         if lost:
             yield Finding(Severity.ERROR, str(path), f"{lost} indexed records are not in the file as they were")
         if ahead:
-            yield Finding(Severity.WARNING, str(path), f"{len(ahead)} records are ahead of the index")
+            where = f"{path} byte {info.bytes}"
+            yield Finding(
+                Severity.WARNING, where, "records from here on are ahead of the index; the next start adds them"
+            )
         if unknown:
-            yield Finding(Severity.WARNING, str(path), f"{unknown} records are not in the index; rebuild it")
+            text = f"{unknown} records are not in the index; rebuild it: latchstring device check --rebuild"
+            yield Finding(Severity.WARNING, str(path), text)
 
     def _record(self, path: Path, record: Record, info: ClipInfo | None) -> Iterator[Finding]:
         if record.type is RecordType.HEADER:
@@ -206,6 +240,48 @@ class _Check:
         if info is not None and (said.device, said.camera) != (info.device, info.camera):
             yield Finding(Severity.ERROR, where, f"the segment is of {said.device}/{said.camera}, the clip is not")
         self._links[said.device, said.camera].append((where, link))
+
+
+def _order(where: str, links: list[tuple[str, Link]], extent: Extent) -> Iterator[Finding]:
+    """Check that what is here is one chain, each link once, each naming the one before if that is here."""
+    for (_, before), (place, link) in pairwise(links):
+        seq, said = link.statement.seq, before.statement.seq
+        missing = min(seq - 1, extent.let_go) - said
+        if seq == said:
+            yield Finding(Severity.ERROR, where, f"two segments are number {seq} ({place})")
+        elif seq == said + 1 and link.statement.prev != before.hash:
+            yield Finding(Severity.ERROR, where, f"segment {seq} does not follow the one before ({place})")
+        elif missing > 0:
+            yield Finding(Severity.INFO, where, f"{missing} segments before number {seq} are not here: they made room")
+
+
+def _extent(where: str, links: list[tuple[str, Link]], extent: Extent) -> Iterator[Finding]:
+    """Check that all is here that must be, and that the head is the one that the index knows."""
+    here = {link.statement.seq: link for _, link in links}
+    for first, last in _missing(here, extent.let_go + 1, extent.head.seq):
+        which = f"segment {first} is" if first == last else f"segments {first} to {last} are"
+        end = ", where the chain ends" if last == extent.head.seq else ""
+        yield Finding(
+            Severity.ERROR, where, f"{which} not here{end}, and did not make room for others: lost or removed"
+        )
+    head = here.get(extent.head.seq)
+    if head is not None and head.hash != extent.head.hash:
+        text = f"its last segment, number {extent.head.seq}, is not the one that the index knows"
+        yield Finding(Severity.ERROR, where, text)
+    if max(here, default=-1) > extent.head.seq:
+        text = f"segments from number {extent.head.seq + 1} on are ahead of the index; the next start takes them up"
+        yield Finding(Severity.WARNING, where, text)
+
+
+def _missing(here: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Return the runs of numbers from `first` to `last` that are not here, as first and last of each."""
+    expected = first
+    for number in sorted(here):
+        if expected < number <= last:
+            yield expected, number - 1
+        expected = max(expected, number + 1)
+    if expected <= last:
+        yield expected, last
 
 
 def _header(path: Path, found: Scan) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ SCHEMA = Schema(
                 PRIMARY KEY (clip, reason)) STRICT, WITHOUT ROWID""",
             "CREATE INDEX pins_by_reason ON pins (reason)",
         ),
+        ("ALTER TABLE clips ADD COLUMN last_seq INTEGER NOT NULL DEFAULT -1",),
     ),
 )
 
@@ -40,7 +41,10 @@ TIME_OF = {RecordType.THUMBNAIL: "at_us", RecordType.END: "end_us"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipInfo:
-    """A clip as indexed. It covers [start_us, until_us); `end_us` is None while it is being written."""
+    """A clip as indexed. It covers [start_us, until_us); `end_us` is None while it is being written.
+
+    `last_seq` is the highest number that a segment of it has, or had, in the chain; -1 if there is none.
+    """
 
     clip: str
     device: str
@@ -52,6 +56,7 @@ class ClipInfo:
     until_us: int
     end_us: int | None
     bytes: int
+    last_seq: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,7 @@ class IndexedRecord:
         return self.offset + self.length
 
 
-_CLIP = "clip, device, camera, event, kind, labels, start_us, until_us, end_us, bytes"
+_CLIP = "clip, device, camera, event, kind, labels, start_us, until_us, end_us, bytes, last_seq"
 
 
 def add_clip(tx: Transaction, header: Header, length: int) -> None:
@@ -106,22 +111,24 @@ def add_clip(tx: Transaction, header: Header, length: int) -> None:
     labels = json.dumps(header.labels)
     start = header.start_us
     tx.execute(
-        f"INSERT INTO clips ({_CLIP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",  # noqa: S608 - a constant list of columns
+        f"INSERT INTO clips ({_CLIP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, -1)",  # noqa: S608 - a constant list of columns
         (header.clip, header.device, header.camera, header.event, header.kind, labels, start, start, length),
     )
 
 
-def add_record(tx: Transaction, clip: str, record: IndexedRecord) -> None:
-    """Index a record that stands at the end of the clip's file."""
+def add_record(tx: Transaction, clip: str, record: IndexedRecord, link: Link | None) -> None:
+    """Index a record that stands at the end of the clip's file; `link` is a segment's."""
     tx.execute(
         "INSERT INTO records (clip, offset, length, type, start_us, duration_us) VALUES (?, ?, ?, ?, ?, ?)",
         (clip, record.offset, record.length, record.type, record.start_us, record.duration_us),
     )
     until_us = record.start_us + record.duration_us
     end_us = record.start_us if record.type is RecordType.END else None
+    seq = -1 if link is None else link.statement.seq
     changed = tx.execute(
-        "UPDATE clips SET bytes = ?, until_us = max(until_us, ?), end_us = coalesce(end_us, ?) WHERE clip = ?",
-        (record.end, until_us, end_us, clip),
+        "UPDATE clips SET bytes = ?, until_us = max(until_us, ?), end_us = coalesce(end_us, ?), "
+        "last_seq = max(last_seq, ?) WHERE clip = ?",
+        (record.end, until_us, end_us, seq, clip),
     )
     if not changed:
         raise ClipError(f"clip {clip} is not in the ring")
@@ -270,4 +277,5 @@ def _clip(row: Row) -> ClipInfo:
         until_us=row[7],
         end_us=row[8],
         bytes=row[9],
+        last_seq=row[10],
     )

@@ -179,7 +179,10 @@ class ClipRing:
         return clipindex.drop_pins(tx, reason)
 
     def expire(self) -> int:
-        """Evict the clips that are too old; returns how many. Call it now and then: `begin` does, too."""
+        """Evict the clips that are too old; returns how many. Call it now and then: `begin` does, too.
+
+        Raises RingFullError on a disk that is too full even for that.
+        """
         before_us = self._clock() - self._max_age_us
         count = 0
         with self._writing("the oldest"):
@@ -208,7 +211,12 @@ class ClipRing:
         )
 
     def rebuild_index(self) -> Recovery:
-        """Make the index again from the files alone; pins stay. No clip may be open. Raises VaultError."""
+        """Make the index again from the files alone. No clip may be open (making a ring ends all). Raises VaultError.
+
+        Pins stay, since they are in no file; with the database itself lost they are lost too. What falls out of the
+        index is what can't be read: a damaged record, and a clip without a whole header, whose file is then kept and
+        not looked after any more. A power cut in the middle is mended by the next start, which takes up every file.
+        """
         with self._writing("the index"):
             if any(info.end_us is None for info in clipindex.all_clips(self._state)):
                 raise ClipError("a clip is being written; end it before the index is rebuilt")
@@ -218,7 +226,7 @@ class ClipRing:
 
     def _start_up(self) -> Recovery:
         with self._writing("start-up"):
-            recovered = self._with_space("start-up", lambda: recover(self._store))
+            recovered = self._with_space("start-up", lambda: recover(self._store, next_out=self._oldest))
             for info in clipindex.all_clips(self._state):
                 if info.end_us is None:
                     self.end(info.clip, end_us=info.until_us)
@@ -263,7 +271,15 @@ class ClipRing:
                     ) from error
 
     def _evict(self, choose: Callable[[Transaction], str | None], reason: str) -> str | None:
-        clip = self._store.evict(choose)
+        """Evict what `choose` names. On a disk too full even for that it is RingFullError; the next try goes on."""
+        try:
+            clip = self._store.evict(choose)
+        except (OSError, StateFullError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise RingFullError(
+                f"{self._store.folder}: room is needed and the oldest clip could not be given up ({why}); "
+                "free some space"
+            ) from error
         if clip is not None:
             log.info("clip_evicted", clip=clip, reason=reason)
         return clip

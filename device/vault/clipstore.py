@@ -7,14 +7,16 @@ Invariants, at any moment and after any crash:
 3. What is indexed is never cut, however damaged it reads; a damaged record is skipped and reported.
 4. Record and chain head are indexed in one transaction, so that the chain's head is that of the last indexed segment.
 5. A file without a row is a clip not yet indexed, or without a whole header: taken up, or removed. A row without a
-   file is a clip that was being evicted: forgotten.
+   file is the clip that was being evicted, or lost: forgotten.
+6. How far eviction took a chain is noted in the transaction that forgets the clip. What is lost is not noted there, so
+   that `check` misses it.
 
 Steps, each durable before the next:
 
 - create:   file with header, folder entry -> row
 - append:   record at the end of the file -> row and chain head.  If the row can't be kept, the record is cut off again
 - end:      an append, of an end record
-- evict:    (row chosen) file removed, folder entry -> row deleted, in one transaction
+- evict:    (row chosen) file removed, folder entry -> row deleted and its chain noted, in one transaction
 - start-up: `recovery`, with the same steps
 """
 
@@ -85,7 +87,7 @@ class ClipStore:
         self.step("append: record written")
         try:
             with self.state.transaction() as tx:
-                clipindex.add_record(tx, info.clip, row)
+                clipindex.add_record(tx, info.clip, row, link)
                 if link is not None:
                     seals.extend(tx, link)
                 self.step("append: row written")
@@ -103,7 +105,14 @@ class ClipStore:
             self.step("evict: chosen")
             self.disk.remove(self.path(clip))
             self.step("evict: file removed")
-            clipindex.drop_clip(tx, clip)
+            self.forget_evicted(tx, clip)
             self.step("evict: row deleted")
         self.step("evict: done")
         return clip
+
+    def forget_evicted(self, tx: Transaction, clip: str) -> None:
+        """Forget a clip whose file is gone by design, and note how far that takes its chain."""
+        info = clipindex.find_clip(tx, clip)
+        clipindex.drop_clip(tx, clip)
+        if info is not None:
+            seals.let_go(tx, device=info.device, camera=info.camera, seq=info.last_seq)

@@ -25,6 +25,10 @@ class StateLockedError(StateError):
     """Another process has the state open."""
 
 
+class StateBusyError(StateError):
+    """Another process reads or writes the database and did not let go in time; nothing of the transaction was kept."""
+
+
 class StateFullError(StateError):
     """The disk has no room left for the state; nothing of the transaction was kept."""
 

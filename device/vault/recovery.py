@@ -4,11 +4,13 @@
 - a file without a row: its header is indexed, as create's second half, then the same
 - a file without a row and without a whole header: it was being created; removed
 - a file shorter than its row says: somebody cut it. The index is cut too, and it is reported
-- a row without a file: it was being evicted; forgotten
+- a row without a file: if it is the one that eviction takes next, it was being evicted; any other was lost. Forgotten,
+  and what was lost is reported, now and by `check`
 
 Each step leaves what the next start-up would mend again, so that a crash in here is a crash like any other.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from .clipfile import CLIP_NAME, Header, RecordType, Scan, scan
 from .clipindex import ClipInfo
 from .clipstore import SUFFIX, ClipStore
 from .errors import ClipError
+from .state import Transaction
 
 TORN_HEADER_BYTES = 16 * 1024  # a file larger than that was more than a header once, and is kept
 
@@ -45,8 +48,11 @@ class Recovery:
         )
 
 
-def recover(store: ClipStore) -> Recovery:
-    """Bring files and index in step; the clips that were being written are left open. Raises OSError, StateError."""
+def recover(store: ClipStore, *, next_out: Callable[[Transaction], str | None]) -> Recovery:
+    """Bring files and index in step; the clips that were being written are left open. Raises OSError, StateError.
+
+    `next_out` names the clip that eviction takes next.
+    """
     total = Recovery()
     present = set()
     for path in clip_files(store.folder):
@@ -54,11 +60,7 @@ def recover(store: ClipStore) -> Recovery:
         total += _take_up(store, path)
     missing = [info.clip for info in clipindex.all_clips(store.state) if info.clip not in present]
     if missing:
-        with store.state.transaction() as tx:
-            for clip in missing:
-                clipindex.drop_clip(tx, clip)
-            store.step("recover: rows dropped")
-        total += Recovery(forgotten=len(missing))
+        total += _forget(store, missing, next_out)
     if total != Recovery():
         log.warning(
             "clips_recovered",
@@ -74,6 +76,19 @@ def recover(store: ClipStore) -> Recovery:
 def clip_files(folder: Path) -> list[Path]:
     """Return the clip files in a folder, by name."""
     return sorted(path for path in folder.glob(f"*{SUFFIX}") if CLIP_NAME.fullmatch(path.stem))
+
+
+def _forget(store: ClipStore, missing: list[str], next_out: Callable[[Transaction], str | None]) -> Recovery:
+    with store.state.transaction() as tx:
+        evicting = next_out(tx)
+        for clip in missing:
+            if clip == evicting:
+                store.forget_evicted(tx, clip)
+            else:
+                clipindex.drop_clip(tx, clip)
+        store.step("recover: rows dropped")
+    findings = tuple(f"{store.path(clip)} is gone, and was not evicted" for clip in missing if clip != evicting)
+    return Recovery(forgotten=len(missing), findings=findings)
 
 
 def _take_up(store: ClipStore, path: Path) -> Recovery:
@@ -134,7 +149,7 @@ def _index(
             except ClipError as error:
                 findings.append(f"{path}: byte {record.offset}: {error}")
                 continue
-            clipindex.add_record(tx, clip, row)
+            clipindex.add_record(tx, clip, row, link)
             if link is not None:
                 seals.learn(tx, link)
             indexed += 1

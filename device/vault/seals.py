@@ -4,6 +4,9 @@ A link is a `SegmentStatement` in a DSSE envelope; `prev` is the SHA-256 of the 
 `sign` only makes a statement. The chain moves on when the clip ring has the segment's record on disk: then, in the
 transaction that indexes it, `extend` moves the head. A statement that was signed and never stored therefore leaves
 no gap, and one that was stored and not indexed is learned again from its file (`learn`), so that no two share a `seq`.
+
+Beside the head stands how far eviction has taken links away (`let_go`): every link above that, up to the head, was
+stored here and never given up, so it must be here. Below it pins may have left links standing, in any pattern.
 """
 
 import hashlib
@@ -28,6 +31,11 @@ SCHEMA = Schema(
                 device TEXT NOT NULL, camera TEXT NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL,
                 PRIMARY KEY (device, camera)) STRICT""",
         ),
+        (
+            # Of what went before this column was there, nothing is claimed.
+            "ALTER TABLE chain_heads ADD COLUMN let_go INTEGER NOT NULL DEFAULT -1",
+            "UPDATE chain_heads SET let_go = seq",
+        ),
     ),
 )
 
@@ -45,6 +53,16 @@ class Head:
 
     seq: int = -1
     hash: str = FIRST_PREV
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A chain as the state knows it: its head, and the highest number that eviction took or start-up never saw."""
+
+    device: str
+    camera: str
+    head: Head
+    let_go: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,12 @@ def read_head(reader: Reader, *, device: str, camera: str) -> Head:
     return Head(*rows[0]) if rows else Head()
 
 
+def extents(reader: Reader) -> list[Extent]:
+    """Return every chain, by device and camera."""
+    rows = reader.query("SELECT device, camera, seq, hash, let_go FROM chain_heads ORDER BY device, camera")
+    return [Extent(device, camera, Head(seq, digest), gone) for device, camera, seq, digest, gone in rows]
+
+
 def extend(tx: Transaction, link: Link) -> None:
     """Move the head to `link`; raises ClipError if it does not follow the head, and then changes nothing."""
     statement = link.statement
@@ -123,10 +147,21 @@ def extend(tx: Transaction, link: Link) -> None:
 
 
 def learn(tx: Transaction, link: Link) -> None:
-    """Move the head to `link` if that is further on: what recovery does with the statements it finds in files."""
+    """Move the head to `link` if that is further on: what recovery does with the statements it finds in files.
+
+    If links are missing in between, they are not claimed to be here: the file that holds them may come later, or never.
+    """
     statement = link.statement
     tx.execute(
-        "INSERT INTO chain_heads VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
-        "SET seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > seq",
+        "INSERT INTO chain_heads (device, camera, seq, hash, let_go) VALUES (?1, ?2, ?3, ?4, ?3 - 1) "
+        "ON CONFLICT DO UPDATE SET seq = ?3, hash = ?4, let_go = CASE WHEN ?3 = seq + 1 THEN let_go ELSE ?3 - 1 END "
+        "WHERE ?3 > seq",
         (statement.device, statement.camera, statement.seq, link.hash),
+    )
+
+
+def let_go(tx: Transaction, *, device: str, camera: str, seq: int) -> None:
+    """Note that eviction took links up to `seq`, so that nobody misses them."""
+    tx.execute(
+        "UPDATE chain_heads SET let_go = max(let_go, ?3) WHERE device = ?1 AND camera = ?2", (device, camera, seq)
     )

@@ -6,6 +6,8 @@
 3. One transaction at a time: threads wait for one another; a thread that starts a second inside its first is refused.
 4. Each room declares its own tables as a `Schema`, whose versions are applied in order and counted in
    `schema_versions`. A state written by a newer program is refused, not guessed at.
+5. A reader of the file keeps the writer's commit waiting, for BUSY_S at the most. Who looks at a state that a daemon
+   has open takes a `snapshot`, which holds the file only while it is copied into memory.
 """
 
 import contextlib
@@ -20,11 +22,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from .disk import PRIVATE_FILE, private_folder
-from .errors import MisuseError, StateError, StateFullError, StateLockedError
+from .errors import MisuseError, StateBusyError, StateError, StateFullError, StateLockedError
 
 LAYOUT = 1  # PRAGMA user_version: the meaning of schema_versions and meta
 APPLICATION_ID = 0x4C545348  # "LTSH"
 BUSY_S = 10.0
+PRIMARY_CODE = 0xFF  # the low byte of SQLite's extended error codes says what kind of error it is
 LAYOUT_STATEMENTS = (
     "CREATE TABLE schema_versions (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
@@ -106,6 +109,30 @@ class State:
             raise
         return state
 
+    @classmethod
+    def snapshot(cls, path: Path, *, busy_s: float = BUSY_S) -> Self:
+        """Copy the state as it stands into memory, in one step, and let go of the file: take as long as you like then.
+
+        The copy is read-only and keeps the path for messages. `busy_s`: how long a writer is waited for. Raises
+        StateBusyError, StateError.
+        """
+        source = _connect(path, read_only=True, busy_s=busy_s)
+        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            # Called after each try, also when a writer had the file for all that time: it would go on for ever.
+            source.backup(copy, progress=lambda code, _left, _pages: _refuse_busy(path, code))
+            copy.execute("PRAGMA trusted_schema = OFF")
+            copy.execute("PRAGMA query_only = ON")
+        except sqlite3.DatabaseError as error:
+            copy.close()
+            raise _translated(path, error) from error
+        except BaseException:
+            copy.close()
+            raise
+        finally:
+            source.close()
+        return cls(path, copy, None)
+
     def migrate(self, schema: Schema) -> None:
         """Bring one room's tables up to date, each version in its own transaction; what stores things calls this."""
         version = self._schema_version(schema.name)
@@ -129,7 +156,10 @@ class State:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Begin a transaction; commit at the end of the block, roll back if it raises. StateFullError, StateError."""
+        """Begin a transaction; commit at the end of the block, roll back if it raises.
+
+        Raises StateFullError, StateBusyError, StateError.
+        """
         with self._turn:
             self.refuse_nesting()
             tx = Transaction(self._connection)
@@ -219,7 +249,7 @@ class State:
             raise _translated(self.path, error) from error
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, read_only: bool, busy_s: float = BUSY_S) -> sqlite3.Connection:
     if read_only and not path.is_file():
         raise StateError(f"{path} is not there; was this device set up here?")
     try:
@@ -227,7 +257,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             # SQLite would make it readable by all.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
     except OSError as error:
         raise StateError(f"{path} can't be opened: {error.strerror}") from error
     except sqlite3.DatabaseError as error:
@@ -266,9 +296,23 @@ def _lock(path: Path) -> int:
 
 
 def _translated(path: Path, error: sqlite3.DatabaseError) -> StateError:
-    code = getattr(error, "sqlite_errorcode", None)
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & PRIMARY_CODE
     if code == sqlite3.SQLITE_FULL:
         return StateFullError(f"{path}: the disk is full; nothing of this step was kept")
+    if code == sqlite3.SQLITE_BUSY:
+        return _busy(path)
+    if extended == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return StateError(f"{path} was left in the middle of a step; start the device once, which takes that back")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StateError(f"{path} is damaged or is no database ({error}); keep a copy, then restore or rebuild it")
     return StateError(f"{path}: {error}")
+
+
+def _refuse_busy(path: Path, code: int) -> None:
+    if code & PRIMARY_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise _busy(path)
+
+
+def _busy(path: Path) -> StateBusyError:
+    return StateBusyError(f"{path} was held by another process for too long; nothing of this step was kept")

@@ -19,7 +19,7 @@ class SourceSpec:
     """A source's address: what kind, and a path or URL. `shown` is fit for logs: without a password."""
 
     kind: SourceKind
-    location: str
+    location: str = field(repr=False)
 
     @property
     def live(self) -> bool:
@@ -28,11 +28,16 @@ class SourceSpec:
 
     @property
     def shown(self) -> str:
-        """The address as it may stand in a log."""
+        """The address as it may stand in a log; of a camera's URL scheme, host and port alone.
+
+        Cameras take names and passwords before the host, in the query, and some of them in the path.
+        """
         if self.kind != "rtsp":
             return f"{self.kind}:{self.location}"
         parts = urlsplit(self.location)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+        # An unquoted / ? or # in a password ends the host early, for every reader of addresses: what is left has an @.
+        whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2] if whole else '…'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +84,19 @@ def parse_source(text: str, *, base: Path | None = None) -> SourceSpec:
     """Return the source that a setting names.
 
     `file:PATH`, `scene:NAME` or `scene:PATH.toml`, `rtsp://…`, `v4l2:DEVICE`; relative paths are taken from `base`.
-    SourceError if it is none of these, or names a scene that there isn't.
+    SourceError if it is none of these, or names a scene that there isn't; it shows no login.
     """
     kind, colon, rest = text.partition(":")
+    kind = kind.lower()
     if kind in ("rtsp", "rtsps"):
-        return SourceSpec(kind="rtsp", location=_rtsp(text))
+        return SourceSpec(kind="rtsp", location=_rtsp(f"{kind}:{rest}"))
     if not colon or kind not in ("file", "scene", "v4l2"):
         raise SourceError(
-            source=text, reason="is no source; use file:PATH, scene:NAME, rtsp://HOST/PATH or v4l2:DEVICE"
+            source=_without_login(text),
+            reason="is no source; use file:PATH, scene:NAME, rtsp://HOST/PATH or v4l2:DEVICE",
         )
     if not rest or "\0" in rest:
-        raise SourceError(source=text, reason=f"says nothing after {kind}:")
+        raise SourceError(source=_without_login(text), reason=f"says nothing after {kind}:")
     if kind == "v4l2":
         device = f"/dev/video{rest}" if rest.isascii() and rest.isdigit() else rest
         return SourceSpec(kind="v4l2", location=device)
@@ -113,3 +120,9 @@ def _rtsp(text: str) -> str:
     if not named:
         raise SourceError(source="rtsp", reason="the address needs a host, as in rtsp://camera.local/stream")
     return text
+
+
+def _without_login(text: str) -> str:
+    """Return what was taken for an address without what stands before an @ or behind a ?."""
+    _, at, behind = text.rpartition("@")
+    return ("…@" if at else "") + behind.partition("?")[0]

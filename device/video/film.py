@@ -8,16 +8,21 @@ Bounds and rules when something is full:
   groups of pictures are dropped and counted;
 - a camera that vanished is tried again, for ever, after a delay that grows to a bound.
 
-`sink` is called from this thread alone, in order; if it raises, the film ends as "failed". `stop` ends within a second
-unless the sink holds the thread up.
+What goes wrong with a source, found by it or by a library that reads its pictures (`faults`), ends a file or scene as
+"failed", and means of a camera that it is lost. The thread stays after the end of a film, in pictures or in failure:
+the bell still becomes an event, without a clip, and privacy is still obeyed, until `stop`.
+
+`sink` is called from this thread alone, in order; if it raises, the film ends as "failed" and the thread with it.
+`stop` ends within a second unless the sink holds the thread up.
 """
 
+import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import structlog
@@ -25,8 +30,9 @@ import structlog
 from device.video.capture import CaptureSettings, Source, SourceSpec
 from device.video.clock import Clock, SystemClock
 from device.video.errors import SourceError, SourceVanishedError
+from device.video.faults import FAULTS, reason_of
 from device.video.motion import MotionSettings
-from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost
+from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost, Thumbnail
 from device.video.pace import Pace, Rate
 from device.video.packets import Packet, Ring, us_from_ticks
 from device.video.recorder import Recorder, RecorderSettings
@@ -35,6 +41,7 @@ from device.video.thumbs import Thumbs
 from device.video.watcher import Seen, Watcher
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 _US_PER_S = 1_000_000
 _MAX_RINGS = 32
@@ -60,6 +67,7 @@ class FilmSettings:
 class FilmHealth:
     """Counters since the start.
 
+    `state`: "ended" and "failed" stay, though bell and privacy are still obeyed; "stopped" is a film that was cut off.
     `decode_ms`: a picture's cost, decoding and motion together. `lag_ms`: how far filming is behind its source.
     """
 
@@ -96,6 +104,8 @@ class Film:
         self._watcher = Watcher(settings.motion, batch_frames=settings.batch_frames)
         self._thread = threading.Thread(target=self._run, name="film", daemon=True)
         self._wake = threading.Event()
+        self._over = threading.Event()
+        self._ahead_us: int | None = None  # once the film is over: its end, ahead of the clock then
         self._stopping = False
         self._private = False
         self._rings: deque[None] = deque(maxlen=_MAX_RINGS)
@@ -114,7 +124,7 @@ class Film:
         self._thread.start()
 
     def ring(self) -> None:
-        """Press the bell, now."""
+        """Press the bell, now. After the end of the film that is an event without a clip."""
         self._rings.append(None)
         self._wake.set()
 
@@ -131,7 +141,9 @@ class Film:
             self._thread.join(_STOP_WAIT_S)
 
     def join(self, timeout_s: float | None = None) -> bool:
-        """Wait for a film that ends by itself; tells whether it has."""
+        """Wait for a film that ends by itself, or, after `stop`, for its thread; tells whether it has."""
+        if not self._stopping:
+            return self._over.wait(timeout_s)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -152,17 +164,48 @@ class Film:
         reason: str | None = "stopped by a fault"
         self._state = "running"
         try:
-            self._film_on()
-            reason = None
-        except SourceError as error:
-            reason = error.reason
-            log.error("source_unusable", source=self._spec.shown, reason=reason)  # noqa: TRY400 - the message says it all
+            try:
+                self._film_on()
+                reason = None
+            except SourceError as error:
+                reason = error.reason
+                log.error("source_unusable", source=self._spec.shown, reason=reason)  # noqa: TRY400 - the message says it all
+            finally:
+                self._end(reason)
+            self._stand_by()
+        except BaseException:
+            self._state = "failed"
+            raise
         finally:
-            self._state = "stopped" if self._stopping else "ended" if reason is None else "failed"
-            self._rate.reset()
-            now_us = self._pace.film_now_us(live=self._spec.live)
-            self._emit(self._recorder.lost(now_us))
-            self._sink(SourceEnded(at_us=now_us, reason=reason))
+            self._over.set()
+
+    def _end(self, reason: str | None) -> None:
+        now_us = self._now_us()
+        self._state = "stopped" if self._stopping else "ended" if reason is None else "failed"
+        self._rate.reset()
+        self._emit(self._recorder.lost(now_us))
+        self._recorder.over()
+        self._ahead_us = now_us - self._clock.now_us()
+        self._sink(SourceEnded(at_us=now_us, reason=reason))
+        self._over.set()
+
+    def _stand_by(self) -> None:
+        """Obey, as long as nobody says stop; without an event under way there is nothing to wake up for."""
+        while not self._stopping:
+            quiet_at_us = self._recorder.quiet_at_us
+            if quiet_at_us is None:
+                self._wake.wait()
+            else:
+                self._clock.wait(self._wake, max(0, quiet_at_us - self._now_us()) / _US_PER_S)
+            self._wake.clear()
+            self._obey()
+            self._emit(self._recorder.quiet(self._now_us()))
+
+    def _now_us(self) -> int:
+        """Tell what time it is in the film; after its end, time goes on with the clock."""
+        if self._ahead_us is not None:
+            return self._clock.now_us() + self._ahead_us
+        return self._pace.film_now_us(live=self._spec.live)
 
     def _film_on(self) -> None:
         """Film until there is no more, or until told to stop; a camera is tried again for ever."""
@@ -183,10 +226,11 @@ class Film:
         """Film one opening of the source, to its end."""
         start_us = self._clock.now_us()
         self._pace.start(start_us)
-        source = self._open(self._spec, self._settings.capture, self._clock, start_us)
+        with self._faults():
+            source = self._open(self._spec, self._settings.capture, self._clock, start_us)
         self._source = source
         try:
-            for item in source.items():
+            for item in self._guarded(source.items()):
                 self._obey()
                 if self._stopping or (self._private and self._spec.live):
                     return
@@ -199,6 +243,22 @@ class Film:
             source.close()
             self._dropped_before += source.dropped
             self._source = None
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Make of what goes wrong in here what it means: a camera is lost, anything else can't be used."""
+        try:
+            yield
+        except FAULTS as fault:
+            if isinstance(fault, SourceVanishedError) or (isinstance(fault, SourceError) and not self._spec.live):
+                raise
+            kind = SourceVanishedError if self._spec.live else SourceError
+            raise kind(source=self._spec.shown, reason=reason_of(fault)) from fault
+
+    def _guarded(self, given: Iterable[T]) -> Iterator[T]:
+        # Only the giver's faults: what the taker raises, the sink say, does not come by here.
+        with self._faults():
+            yield from given
 
     def _packet(self, packet: Packet) -> None:
         due_us = packet.at_us - us_from_ticks(packet.unit.pts - packet.unit.dts)
@@ -217,14 +277,15 @@ class Film:
         self._look(self._watcher.look(packet))
 
     def _look(self, seen: Iterable[Seen]) -> None:
-        for one in seen:
+        for one in self._guarded(seen):
             self._emit(self._recorder.motion(one.reading))
-            self._thumbs.consider(self._recorder.recording, one.reading, one.picture)
+            with self._faults():
+                self._thumbs.consider(self._recorder.recording, one.reading, one.picture)
 
     def _obey(self) -> None:
         """Do what was asked from other threads since."""
         private = self._private
-        now_us = self._pace.film_now_us(live=self._spec.live)
+        now_us = self._now_us()
         while self._rings:
             self._rings.popleft()
             self._emit(self._recorder.ring(now_us))
@@ -244,7 +305,7 @@ class Film:
         most_s, first_s = self._settings.retry_most_s, self._settings.retry_first_s
         delay_s = min(most_s, first_s * 2 ** min(self._tries, 16)) * (0.5 + self._jitter() / 2)
         self._tries += 1
-        now_us = self._pace.film_now_us(live=self._spec.live)
+        now_us = self._now_us()
         self._watcher.reset()
         self._rate.reset()
         self._emit(self._recorder.lost(now_us))
@@ -259,6 +320,13 @@ class Film:
 
     def _emit(self, outputs: Iterable[Recorded]) -> None:
         for output in outputs:
-            if isinstance(output, ClipEnded) and (thumbnail := self._thumbs.take(output.clip)):
+            if isinstance(output, ClipEnded) and (thumbnail := self._thumbnail(output.clip)):
                 self._sink(thumbnail)
             self._sink(output)
+
+    def _thumbnail(self, clip: str) -> Thumbnail | None:
+        try:
+            return self._thumbs.take(clip)
+        except FAULTS as fault:  # a clip without a thumbnail is a clip
+            log.warning("thumbnail_lost", clip=clip, reason=reason_of(fault))
+            return None

@@ -81,7 +81,10 @@ class SourceBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceEnded:
-    """Nothing more will come: the film is over, or, with a `reason`, can't be used."""
+    """No more pictures will come: the film is over, or, with a `reason`, can't be used.
+
+    Presses of the bell still become events, without a clip.
+    """
 
     at_us: int
     reason: str | None

@@ -71,7 +71,14 @@ class Recorder:
         self._clip_end_us = 0
         self._wanted_until_us = 0
         self._private = False
+        self._filming = True
         self._now_us = 0
+
+    @property
+    def quiet_at_us(self) -> int | None:
+        """When the next event ends, if nothing more happens; None if none is under way."""
+        last_us = min((event.last_us for event in self._events.values()), default=None)
+        return None if last_us is None else last_us + round(self._settings.post_roll_s * _US_PER_S)
 
     @property
     def dropped(self) -> int:
@@ -112,6 +119,14 @@ class Recorder:
     def ring(self, at_us: int) -> list[Recorded]:
         """Take a press of the bell; presses within a second count as one."""
         return [] if self._private else self._happened("ring", at_us, score=100)
+
+    def over(self) -> None:
+        """Take note that no pictures will come any more: events are told of as before, and begin no clip."""
+        self._filming = False
+
+    def quiet(self, at_us: int) -> list[Recorded]:
+        """Let time pass where no pictures come that tell it."""
+        return self._pass(at_us)
 
     def privacy(self, on: bool, at_us: int) -> list[Recorded]:
         """Switch privacy. On: ends clip and events, forgets the pre-roll and what was not yet a whole segment."""
@@ -184,8 +199,8 @@ class Recorder:
         return out + self._close_clip()
 
     def _open_clip(self, at_us: int, *, event: str | None) -> list[Recorded]:
-        """Begin a clip, unless one is under way, with what the pre-roll holds from (at - pre-roll) on."""
-        if self._clip is not None:
+        """Begin a clip with what the pre-roll holds from (at - pre-roll) on; not if one is under way, or no film."""
+        if self._clip is not None or not self._filming:
             return []
         self._clip, self._clip_event, self._clip_since_us = self._new_id(), event, None
         from_us = at_us - round(self._settings.pre_roll_s * _US_PER_S)

@@ -18,7 +18,6 @@ from device.video.errors import SceneError
 _MAX_FILE_BYTES = 65_536
 
 _Seconds = Annotated[float, Field(ge=0, le=3600)]
-_Share = Annotated[float, Field(ge=0, le=1)]
 _Place = Annotated[float, Field(ge=-2, le=3)]
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 

@@ -60,11 +60,6 @@ class Segmenter:
         self._full = False
         self.dropped = 0
 
-    @property
-    def open_since_us(self) -> int | None:
-        """Wall clock of the first picture of the unfinished segment."""
-        return self._held[0].at_us if self._held else None
-
     def push(self, packet: Packet) -> list[Segment]:
         """Add a packet; gives the segment that it completes, if any."""
         done: list[Segment] = []

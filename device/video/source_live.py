@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Iterator
 
 import av
-import av.error
 from av.container import InputContainer
 
 from device.video.capture import CaptureSettings, SourceSpec
 from device.video.clock import Clock
-from device.video.errors import SourceError, SourceVanishedError
+from device.video.errors import SourceVanishedError
+from device.video.faults import FAULTS, reason_of
 from device.video.packets import Packet, Ring, us_from_ticks
 from device.video.streams import StreamReader
 
@@ -79,10 +79,8 @@ class LiveSource:
                         return
                     self._queue.put(packet)
             self._queue.close("the camera ended its stream")
-        except av.error.FFmpegError as error:
-            self._queue.close(error.strerror or "can't be read")
-        except SourceError as error:
-            self._queue.close(error.reason)
+        except FAULTS as fault:
+            self._queue.close(reason_of(fault))
 
     def _open(self) -> InputContainer:
         timeout = (self._settings.open_timeout_s, self._settings.stall_s)

@@ -1,6 +1,7 @@
 """The traps of the MQTT client, each by name (FACTS: they were all met), and that a Connection has closed them."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -277,3 +278,45 @@ async def collect_quietly(connection: Connection, into: list[Incoming]) -> None:
         await collect(connection, into)
     except BrokerLost:
         return
+
+
+async def test_trap_a_packet_without_measure_is_gathered_in_memory() -> None:
+    """A broker that announces 200 MB is left at the packet's head; the error says why, and nothing was gathered."""
+    sent = 0
+
+    async def broker(reading: asyncio.StreamReader, writing: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reading.readexactly(1)
+        writing.write(b"\x20\x02\x00\x00" + b"\x30\x80\x80\x80\x60")  # CONNACK; PUBLISH of 96 * 2^21 bytes
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writing.write(bytes(65_536))
+                sent += 65_536
+                await writing.drain()
+        writing.close()
+
+    server = await asyncio.start_server(broker, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        for _ in range(5):  # sometimes it comes with the CONNACK, and sometimes after it
+            with pytest.raises(BrokerLost, match=r"packet of 201326592 bytes, 4194304 are taken"):
+                async with Connection(to(port), will=None, timing=PROMPT) as connection:
+                    await collect(connection, [])
+    assert sent < 64 * 1024 * 1024
+
+
+async def test_trap_an_end_that_comes_with_the_connack_is_forgotten() -> None:
+    """A broker that accepts and hangs up in one go is lost at once, whether that is seen on entering or on reading."""
+
+    async def broker(reading: asyncio.StreamReader, writing: asyncio.StreamWriter) -> None:
+        await reading.readexactly(1)
+        writing.write(b"\x20\x02\x00\x00")
+        writing.close()
+
+    server = await asyncio.start_server(broker, "127.0.0.1", 0)
+    async with server, asyncio.timeout(10):
+        port = server.sockets[0].getsockname()[1]
+        for _ in range(10):
+            with pytest.raises(BrokerLost, match="127"):
+                async with Connection(to(port), will=None, timing=PROMPT) as connection:
+                    await collect(connection, [])

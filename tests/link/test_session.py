@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from broker.mqtt import AccessPolicy, Role
 from broker.wire import topics
 from device.link.client import Incoming
+from device.link.errors import BrokerLost
 from device.link.links import Links, make_links, request_mailbox, request_subscriptions
 from device.link.mailbox import Mailbox
 from device.link.outbox import SCHEMA, Outbox
@@ -383,33 +384,31 @@ async def test_an_error_of_our_own_is_not_retried(simple_port: int) -> None:
             await running_link
 
 
-async def test_a_persistent_home_session_gets_what_was_said_meanwhile(port: int, state: State) -> None:
-    """With it, a command given while the device was away arrives; a link that carries requests never has one."""
-    asked: list[bool] = []
+async def test_a_link_that_fails_as_it_is_cancelled_ends(simple_port: int) -> None:
+    """Cancelled and cut in one step of the loop: run() ends, and does not take the failure for a reason to go on."""
+    link: MqttLink
+    task: asyncio.Task[None]
+    retried: list[float] = []
 
-    def link() -> MqttLink:
-        links = make_links(
-            device="porch",
-            cell=CELL,
-            home=address(port),
-            neighbourhood=None,
-            outbox=open_outbox(state),
-            retained=RetainedTable(),
-            requests=request_mailbox(),
-            set_privacy=asked.append,
-            persistent_home_session=True,
-            timing=PROMPT,
-        )
-        return links.home
+    def both(_: Incoming) -> None:
+        task.cancel()
+        raise BrokerLost("broker", "cut in the same moment")
 
-    first = link()
-    async with in_background(first.run()):
-        await eventually(lambda: first.health.connected)
-    async with reader(port, "none") as owner:
-        await owner.publish("latchstring/porch/privacy/set", b"ON")
-    assert asked == []
-    async with in_background(link().run()):
-        await eventually(lambda: asked == [True])
+    async def sleep(seconds: float) -> None:
+        retried.append(seconds)
+        await asyncio.sleep(0)
+
+    subscription = Subscription(topic="anything", qos=1, max_bytes=10, handle=both)
+    link = MqttLink(address(simple_port), subscriptions=[subscription], publishing=None, timing=PROMPT, sleep=sleep)
+    task = asyncio.create_task(link.run())
+    async with reader(simple_port, "none") as sender:
+        await eventually(lambda: link.health.connected)
+        await sender.publish("anything", b"x")
+        async with asyncio.timeout(5):
+            await asyncio.wait({task})
+    assert task.cancelled()
+    assert retried == []
+    assert not link.health.connected
 
 
 async def test_a_wake_from_another_thread_and_after_the_end_is_fine(simple_port: int, state: State) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import random
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -403,16 +404,55 @@ async def test_an_upload_that_vanished_is_announced_again(job: UploadJob, inbox:
         await send(job, inbox)
 
 
+async def test_a_404_after_a_dead_line_is_no_upload_that_vanished(job: UploadJob, inbox: InboxSimulator) -> None:
+    """A proxy's 404, to the announcement or between other failures, closes no request: only twice in a row does."""
+    inbox.cut_before_answer = {"POST"}
+    inbox.answers = {"HEAD": [Response("nobody home", status_code=404)]}
+    await send(job, inbox)
+    (stored,) = inbox.uploads.values()
+    assert bytes(stored.data) == BUNDLE
+
+    gone, busy = (Response("?", status_code=status) for status in (404, 503))
+    inbox.uploads.clear()
+    inbox.answers = {"HEAD": [gone, busy, gone]}
+    await send(job, inbox, patience=replace(PATIENCE, tries=5))
+    inbox.answers = {"POST": [gone] * 9}
+    with pytest.raises(UploadInterrupted, match="404"):
+        await send(job, inbox)
+
+
+async def test_an_upload_needs_no_client_of_the_callers(job: UploadJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes one of its own, which believes no proxy of the environment: here it finds nobody at the address."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://user:pw@proxy.invalid:1")
+    with pytest.raises(UploadInterrupted, match="ConnectError All connection attempts failed"):
+        await upload_bundle(
+            replace(job, inbox_url=f"http://127.0.0.1:{port}/inbox"),
+            owner_key=public_bytes(OWNER),
+            patience=replace(PATIENCE, tries=1),
+        )
+
+
 async def test_addresses_that_are_none_are_refused_before_anything(job: UploadJob, inbox: InboxSimulator) -> None:
-    """The inbox's address comes from settings; what can't be one is our mistake, and says so."""
+    """The inbox's address comes from settings; what can't be one is a final no, in words, without the password."""
     for url in (
         "inbox.example",
         "ftp://inbox.example/",
         "https://user:pw@inbox.example/",
         "https://inbox.example/?x=1",
+        "https://inbox.example/#x",
+        "https://inbox.example:99999/",
+        "https://[::1/",
+        "https://inbox.example/a b",
+        "https://",
+        "",
     ):
-        with pytest.raises(ValueError, match="no inbox address"):
+        with pytest.raises(UploadRefused, match="no inbox address") as caught:
             await send(replace(job, inbox_url=url), inbox)
+        assert "pw" not in str(caught.value)
+    assert inbox.said == []
 
 
 async def test_the_seed_is_not_in_what_is_printed(job: UploadJob) -> None:

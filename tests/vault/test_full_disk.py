@@ -1,7 +1,9 @@
 """The disk is full: the oldest clips go first, what is stored stays sound, and the owner is told in one line."""
 
+import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from device.vault.errors import RingFullError
+from device.vault.clipring import ClipRing
+from device.vault.errors import RingFullError, StateFullError
+from device.vault.sealing import seal
+from device.vault.state import State, Transaction
 from tests.conftest import need
-from tests.vault.support import SECOND_US, START_US, SmallDisk, home
+from tests.vault.support import RECIPIENT, SECOND_US, START_US, Clock, SmallDisk, home
 
 
 def test_oldest_clips_make_room_on_a_small_disk(tmp_path: Path) -> None:
@@ -41,6 +46,78 @@ def test_alone_on_a_full_disk_it_refuses_and_stays_sound(tmp_path: Path) -> None
         vault.segment("a", at_s=20)
         vault.ring.end("a", end_us=START_US + 21 * SECOND_US)
         assert len(vault.ring.segments("a")) == kept + 1
+        assert vault.check().clean
+
+
+class FullState(State):
+    """A state that finds no room for the next `refused` transactions."""
+
+    refused = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        with super().transaction() as tx:
+            yield tx
+            if self.refused:
+                self.refused -= 1
+                raise StateFullError("state.db: the disk is full; nothing of this step was kept")
+
+
+class StuckDisk(SmallDisk):
+    """A small disk that can't even delete, for as long as `stuck`."""
+
+    stuck = False
+
+    def remove(self, path: Path) -> None:
+        if self.stuck:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        super().remove(path)
+
+
+@pytest.mark.parametrize("what", ["state", "disk"])
+def test_disk_too_full_to_evict_is_that_error_and_no_other(tmp_path: Path, what: str) -> None:
+    """When even giving up a clip needs room, each way to record says so, loses nothing, and goes on once there is."""
+    (tmp_path / "clips").mkdir()
+    disk, clock = StuckDisk(tmp_path / "clips", 17_000), Clock()
+    with home(tmp_path, disk=disk, clock=clock) as vault:
+        vault.record("a", at_s=0)
+    with FullState.open(tmp_path / "state.db") as state:
+        ring = ClipRing(
+            tmp_path / "clips",
+            state,
+            device="porch",
+            max_bytes=1_000_000,
+            max_age_s=1_000,
+            pinned_share=0.5,
+            clock=clock,
+            disk=disk,
+        )
+        ring.begin("b", camera="door", start_us=START_US + 10 * SECOND_US, event="e", kind="motion")
+        ring.append_thumbnail("b", seal(bytes(9_000), [RECIPIENT]), at_us=START_US)
+
+        def refuse() -> None:
+            disk.stuck, state.refused = what == "disk", 9 * (what == "state")
+
+        def no_room() -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        refuse()
+        with pytest.raises(RingFullError, match="could not be given up"):
+            ring.append_thumbnail("b", seal(bytes(5_000), [RECIPIENT]), at_us=START_US)
+        refuse()
+        with pytest.raises(RingFullError, match="could not be given up"):
+            ring.making_room("an event", no_room)
+        clock.now_us += 2_000 * SECOND_US
+        refuse()
+        with pytest.raises(RingFullError, match="could not be given up"):
+            ring.expire()
+        disk.stuck, state.refused = False, 0
+        assert ring.expire() == 1
+        ring.append_thumbnail("b", seal(bytes(5_000), [RECIPIENT]), at_us=START_US)
+        ring.end("b", end_us=START_US + 20 * SECOND_US)
+        assert ring.usage().clips == 1
+        assert len(ring.thumbnails("b")) == 2
+    with home(tmp_path) as vault:
         assert vault.check().clean
 
 
@@ -99,14 +176,26 @@ with home(folder, max_bytes=50_000_000) as vault:
 """
 
 
+def own_mounts(folder: Path) -> list[str]:
+    """Return what starts a command that may mount; where nothing may, skip the test, and in CI fail it."""
+    unshare = need("unshare")
+    ways = [[unshare, "-rm"]]
+    if sudo := shutil.which("sudo"):  # where users may make no namespaces, as on Ubuntu, a CI's user may still do this
+        ways.append([sudo, "--non-interactive", unshare, "-m"])
+    for way in ways:
+        probe = [*way, "mount", "-t", "tmpfs", "none", str(folder)]
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return way
+    why = "this machine allows no mounts in a namespace of our own"
+    if os.environ.get("CI"):
+        pytest.fail(f"{why}, and CI must run this test: allow user namespaces, or sudo without a password")
+    pytest.skip(why)
+
+
 def test_real_disk_without_room(tmp_path: Path) -> None:
     """On a file system of 1.5 MB, state and clips together: oldest first, one clear refusal, and a sound start."""
-    unshare = need("unshare")
     script = 'mount -t tmpfs -o size=1500k none "$1" && exec "$2" -c "$3" "$1"'
-    command = [unshare, "-rm", "sh", "-c", script, "sh", str(tmp_path), sys.executable, CHILD]
-    probe = subprocess.run([unshare, "-rm", "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False)
-    if probe.returncode != 0:
-        pytest.skip("this machine allows no mounts in a namespace of our own")
+    command = [*own_mounts(tmp_path), "sh", "-c", script, "sh", str(tmp_path), sys.executable, CHILD]
     run = subprocess.run(
         command, capture_output=True, text=True, cwd=Path(__file__).parents[2], env=dict(os.environ), check=False
     )

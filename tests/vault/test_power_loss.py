@@ -152,13 +152,13 @@ def test_power_cut_while_recovering(quick: Path) -> None:
 
 
 CHILD = """
-import sys
+import os, sys
 from pathlib import Path
 from tests.vault.support import Cut, home, SECOND_US, START_US
 with home(Path(sys.argv[1]), max_bytes=60_000) as vault:
     number = vault.chain.head.seq + 1
     while True:
-        clip = f"k{number:06}"
+        clip = f"k{number:06}-{os.getpid()}"  # one that was killed before its first segment keeps its name
         vault.begin(clip, at_s=number)
         for _ in range(3):
             vault.segment(clip, at_s=number)

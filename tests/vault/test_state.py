@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from device.vault.errors import MisuseError, StateError, StateFullError, StateLockedError
+from device.vault.errors import MisuseError, StateBusyError, StateError, StateFullError, StateLockedError
 from device.vault.state import Schema, State
 
 THINGS = Schema("things", (("CREATE TABLE things (name TEXT PRIMARY KEY, parent TEXT REFERENCES things) STRICT",),))
@@ -184,6 +184,74 @@ def test_check_finds_a_damaged_page(tmp_path: Path) -> None:
     path.write_bytes(data)
     with State.open(path, read_only=True) as state:
         assert state.check() != []
+
+
+def test_snapshot_keeps_no_writer_waiting(tmp_path: Path) -> None:
+    """A snapshot is the state of its moment, can be read for as long as one likes, and can't be written."""
+    path = tmp_path / "s.db"
+    with State.open(path, schemas=[THINGS]) as state:
+        add(state, "a")
+        state.query("PRAGMA busy_timeout = 0")
+        with State.snapshot(path) as copy:
+            rows = copy._connection.execute("SELECT name FROM things")
+            assert rows.fetchone() == ("a",)  # a read that is not at its end: on the file it would block the commit
+            add(state, "b")
+            assert copy.query("SELECT name FROM things") == [("a",)]
+            assert copy.check() == []
+            copy.migrate(THINGS)
+            with pytest.raises(StateError, match="readonly"), copy.transaction() as tx:
+                tx.execute("DELETE FROM things")
+        assert state.query("SELECT name FROM things") == [("a",), ("b",)]
+    with pytest.raises(StateError, match="not there"):
+        State.snapshot(tmp_path / "none.db")
+
+
+def test_reader_that_does_not_let_go_is_an_error_of_its_own(tmp_path: Path) -> None:
+    """A commit that another's read holds up is told apart from damage; nothing was kept, and the next one goes."""
+    path = tmp_path / "s.db"
+    with State.open(path, schemas=[THINGS]) as state:
+        state.query("PRAGMA busy_timeout = 20")
+        add(state, "a")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM things").fetchall()
+        with pytest.raises(StateBusyError, match="held by another process"):
+            add(state, "b")
+        other.execute("COMMIT")
+        other.close()
+        add(state, "c")
+        assert state.query("SELECT name FROM things") == [("a",), ("c",)]
+
+
+def test_snapshot_of_a_state_that_is_never_let_go_ends(tmp_path: Path) -> None:
+    """A writer that holds the file for good gives an error, not a wait without end."""
+    path = tmp_path / "s.db"
+    with State.open(path, schemas=[THINGS]):
+        pass
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StateBusyError):
+        State.snapshot(path, busy_s=0.02)
+    other.close()
+
+
+def test_step_that_a_crash_cut_off_is_named_to_who_only_looks(tmp_path: Path) -> None:
+    """Looking without writing can't take back what a crash left half done: it says who can."""
+    path = tmp_path / "s.db"
+    with State.open(path, schemas=[THINGS]):
+        pass
+    code = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('PRAGMA cache_size = 2'); c.execute('BEGIN');"
+        "[c.execute('INSERT INTO things (name) VALUES (?)', (str(n) * 500,)) for n in range(300)]; os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=False)
+    assert path.with_name("s.db-journal").exists()
+    with pytest.raises(StateError, match="start the device once"):
+        State.snapshot(path)
+    with State.open(path) as state:
+        assert state.query("SELECT count(*) FROM things") == [(0,)]
+    State.snapshot(path).close()
 
 
 def fill(state: State) -> None:

@@ -151,11 +151,12 @@ def demuxed(path: Path) -> list[tuple[bytes, int, int, bool]]:
 class BentCamera:
     """A live source that does what a test says: each opening plays one list of items, then vanishes or ends.
 
-    It stands in for the camera, through the interface that cameras have.
+    It stands in for the camera, through the interface that cameras have. `fault` is raised instead of vanishing.
     """
 
     openings: list[list[Packet | Ring | None]]
     vanish: bool = True
+    fault: Exception | None = None
     opened: int = 0
     closed: int = 0
     dropped: int = 0
@@ -168,6 +169,8 @@ class BentCamera:
 
     def items(self) -> Iterator[Packet | Ring | None]:
         yield from self._playing
+        if self.fault is not None:
+            raise self.fault
         if self.vanish:
             raise SourceVanishedError(source="rtsp://camera/", reason="it was unplugged")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import av.error
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from structlog.testing import capture_logs
 from device.video.capture import CaptureSettings, SourceSpec, parse_source
 from device.video.clock import SystemClock
 from device.video.decoder import LumaDecoder
+from device.video.errors import BitstreamError
 from device.video.film import Film, FilmSettings
 from device.video.mux import mux_mp4, read_mp4
 from device.video.outputs import (
@@ -38,8 +41,10 @@ CONTINUOUS = FilmSettings(speed=0, recorder=RecorderSettings(mode="continuous"),
 
 
 def filmed(film: Film, *, within_s: float = 30) -> None:
-    """Film to the end."""
+    """Film to the end, and let go."""
     film.start()
+    assert film.join(within_s)
+    film.stop()
     assert film.join(within_s)
 
 
@@ -169,6 +174,125 @@ def test_an_unusable_file_ends_with_its_reason(tmp_path: Path) -> None:
     assert [(type(o), o.reason) for o in out if isinstance(o, SourceEnded)] == [(SourceEnded, "doesn't exist")]
     assert [entry["event"] for entry in logs] == ["source_unusable"]
     assert film.health().state == "failed"
+
+
+FAULTS = [
+    av.error.InvalidDataError(1, "invalid data", "rtsp://user:secret@camera/"),
+    cv2.error("OpenCV(4): assertion failed\n in function"),
+    OSError(5, "Input/output error"),
+    ValueError("Conversion from rtsp://user:secret@camera/ is not possible"),
+    BitstreamError("damaged"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_what_a_library_raises_loses_a_camera_and_ends_a_file(fault: Exception) -> None:
+    """A camera is tried again, a file is over; each in one line, which shows no password, and never in a traceback."""
+    out: list[Output] = []
+    camera = BentCamera(openings=[list(coded(20))] * 3, fault=fault)
+    film = Film(
+        CAMERA, settings=CONTINUOUS, new_id=Ids(), sink=out.append, clock=LeapingClock(), open_source=camera.open
+    )
+    with capture_logs() as logs:
+        film.start()
+        until(lambda: sum(isinstance(o, SourceLost) for o in out) >= 3)
+        film.stop()
+        assert film.health().state == "stopped"
+        file: list[Output] = []
+        bent = BentCamera(openings=[list(coded(20))], fault=fault)
+        spec = SourceSpec(kind="file", location="/a.mp4")
+        film = Film(
+            spec, settings=CONTINUOUS, new_id=Ids(), sink=file.append, clock=LeapingClock(), open_source=bent.open
+        )
+        filmed(film)
+    assert film.health().state == "failed"
+    (ended,) = [o for o in file if isinstance(o, SourceEnded)]
+    assert ended.reason
+    assert "\n" not in ended.reason
+    assert [type(o) for o in file if isinstance(o, ClipStarted | ClipEnded)] == [ClipStarted, ClipEnded]
+    assert [entry["event"] for entry in logs].count("source_unusable") == 1
+    assert "secret" not in str(logs) + str([o for o in out + file if isinstance(o, SourceLost | SourceEnded)])
+
+
+class SinkError(OSError):
+    """What a sink may raise, of a kind that libraries raise too."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_sink_that_fails_is_no_fault_of_the_camera() -> None:
+    """Even an OSError of the sink ends the film: it is not taken for a camera that went away."""
+    lost: list[Output] = []
+
+    def sink(output: Output) -> None:
+        if isinstance(output, SourceLost):
+            lost.append(output)
+        raise SinkError(28, "No space left on device")
+
+    camera = BentCamera(openings=[list(coded(45))] * 3)
+    film = Film(CAMERA, settings=CONTINUOUS, new_id=Ids(), sink=sink, clock=LeapingClock(), open_source=camera.open)
+    film.start()
+    assert film.join(10)
+    until(lambda: film.health().state == "failed")
+    film.stop()
+    assert film.join(10)
+    assert lost == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_bell_still_rings_when_the_film_is_over(tmp_path: Path, there: bool) -> None:
+    """After a file, or without one, a ring is an event from start to end, without a clip; privacy is obeyed."""
+    path = tmp_path / "a.mp4"
+    if there:
+        write_film(path, frames=30, options={"bf": "0"})
+    out: list[Output] = []
+    film = Film(parse_source(f"file:{path}"), settings=FAST, new_id=Ids(), sink=out.append, clock=LeapingClock())
+    with capture_logs():
+        film.start()
+        assert film.join(10)
+        state = film.health().state
+        assert state == ("ended" if there else "failed")
+        (ended,) = [o for o in out if isinstance(o, SourceEnded)]
+        for number in (1, 2):
+            out.clear()
+            film.ring()
+            until(lambda: len(out) == 2)
+            start, end = out
+            assert isinstance(start, EventPhase)
+            assert isinstance(end, EventPhase)
+            assert [(o.kind, o.phase, o.clip) for o in (start, end)] == [("ring", "start", None), ("ring", "end", None)]
+            assert start.event == end.event
+            assert end.at_us - start.at_us >= 4_000_000
+            assert start.at_us >= ended.at_us, number
+        film.set_privacy(on=True)
+        film.ring()
+        film.set_privacy(on=False)
+        film.set_privacy(on=True)
+        until(lambda: film._recorder.private)
+        out.clear()
+        film.ring()
+        until(lambda: not film._rings)
+        film.stop()
+        assert film.join(10)
+    assert out == []
+    assert film.health().state == state
+
+
+def test_an_event_under_way_at_the_end_of_standing_by_is_ended_by_privacy() -> None:
+    """With a clock that takes its time: the ring's event ends at once when privacy comes on."""
+    out: list[Output] = []
+    spec = SourceSpec(kind="file", location="/none.mp4")
+    film = Film(spec, settings=FAST, new_id=Ids(), sink=out.append, clock=SystemClock())
+    with capture_logs():
+        film.start()
+        assert film.join(10)
+        film.ring()
+        until(lambda: len(out) == 2)
+        film.set_privacy(on=True)
+        until(lambda: len(out) == 3)
+        begun = time.monotonic()
+        film.stop()
+        assert time.monotonic() - begun < 0.5
+    assert [o.phase for o in out if isinstance(o, EventPhase)] == ["start", "end"]
 
 
 def test_privacy_keeps_nothing_of_a_file(tmp_path: Path) -> None:

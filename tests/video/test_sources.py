@@ -39,6 +39,9 @@ def packets_in(path: Path, *, settings: CaptureSettings | None = None, most: int
         ("rtsp://user:secret@camera.local:554/s?x=1", "rtsp", "rtsp://user:secret@camera.local:554/s?x=1"),
         ("v4l2:/dev/video2", "v4l2", "/dev/video2"),
         ("v4l2:0", "v4l2", "/dev/video0"),
+        ("RTSP://User:Secret@Camera.local/S", "rtsp", "rtsp://User:Secret@Camera.local/S"),
+        ("rtsps://camera.local/s", "rtsp", "rtsps://camera.local/s"),
+        ("FILE:/a/Film.mp4", "file", "/a/Film.mp4"),
         ("scene:mine.toml", "scene", "/base/mine.toml"),
     ],
 )
@@ -58,10 +61,45 @@ def test_other_addresses_are_refused(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_password_is_not_shown() -> None:
-    """What stands in logs has neither password nor query."""
-    spec = SourceSpec(kind="rtsp", location="rtsp://user:secret@camera.local:554/s?token=1")
-    assert spec.shown == "rtsp://camera.local:554/s"
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("rtsp://user:secret@camera.local:554/s?token=secret", "rtsp://camera.local:554"),
+        ("RTSP://user:secret@camera.local/s", "rtsp://camera.local"),
+        ("rtsp://user:12/secret@camera.local/s", "rtsp://…"),
+        ("rtsp://user:1?secret@camera.local/s", "rtsp://…"),
+        ("rtsp://user:1#secret@camera.local/s", "rtsp://…"),
+        ("rtsp://user:se@cret@camera.local/s", "rtsp://camera.local"),
+        ("rtsp://camera.local/user=admin_password=secret_channel=1.sdp", "rtsp://camera.local"),
+        ("rtsp://[fe80::1]:554/s", "rtsp://[fe80::1]:554"),
+    ],
+)
+def test_a_password_is_not_shown(location: str, shown: str) -> None:
+    """What stands in logs is host and port alone, however the password was written; a repr has not even that."""
+    for spec in (SourceSpec(kind="rtsp", location=location), parse_source(location)):
+        assert spec.shown == shown
+        assert "secret" not in repr(spec)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:secret@camera/s",
+        "http://me:1@secret@camera/s",
+        "http://me:1?secret@camera/s?token=secret",
+        "me:secret@camera",
+        "rtsp://me:secret@:x/",
+        "RTSP://me:secret@",
+        "RTSP:me:secret@camera",
+        "file\0://me:secret@camera/",
+        "v4l2:me:secret@\0",
+    ],
+)
+def test_a_password_in_what_is_no_source_is_not_shown(text: str) -> None:
+    """The refusal of an address names it without its login."""
+    with pytest.raises(SourceError) as caught:
+        parse_source(text)
+    assert "secret" not in str(caught.value)
 
 
 @given(st.text(max_size=60))

@@ -1,0 +1,22 @@
+"""What the libraries raise for a picture, a file or a camera that is not as it should be, and how that is told.
+
+Films meet whatever the world sends, so where bytes from outside are read each of these says something about the source,
+never about our code: PyAV has errors of its own, and like numpy it says ValueError of a picture of an odd form.
+"""
+
+import av.error
+import cv2
+
+from device.video.errors import BitstreamError, SourceError, SourceVanishedError, VideoError
+
+FAULTS = (VideoError, av.error.FFmpegError, cv2.error, OSError, ValueError)
+_MAX_CHARS = 200
+
+
+def reason_of(fault: BaseException) -> str:
+    """Return one of FAULTS as a line, without the address of the source: a library may put it in, password and all."""
+    if isinstance(fault, SourceError | SourceVanishedError | BitstreamError):
+        return fault.reason
+    text = fault.strerror if isinstance(fault, av.error.FFmpegError | OSError) else str(fault)
+    line = " ".join((text or type(fault).__name__).split())
+    return line.rpartition("@")[2][:_MAX_CHARS]
