@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 # Deep in CI, quick at the desk; no deadline, since other work on the machine is nobody's fault.
-settings.register_profile("desk", max_examples=40, deadline=None)
+settings.register_profile("desk", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=150, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 

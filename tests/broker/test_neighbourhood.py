@@ -74,6 +74,7 @@ def test_other_facts_are_refused(tmp_path: Path, change: dict[str, Any]) -> None
         read_facts(path)
 
 
+@pytest.mark.slow
 def test_it_says_ready_and_what_devices_are_told(tmp_path: Path) -> None:
     """The first line on standard output begins with `ready:`; the facts name the public host, and files beside them."""
     (tmp_path / "neighbourhood.toml").write_text('[mqtt]\npublic_host = "mqtt.example.org"\naccess_file = "who.toml"\n')

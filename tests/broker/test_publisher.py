@@ -63,6 +63,7 @@ async def retained(port: int, *wanted: str) -> dict[str, bytes]:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ours", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
 async def test_a_broker_that_was_killed_is_filled_again(tmp_path: Path, kind: str) -> None:
     """Nothing is posted meanwhile: the new connection alone brings request and checkpoint back."""

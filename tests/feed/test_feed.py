@@ -195,6 +195,7 @@ async def test_an_agency_has_a_record(service: LogService, client: httpx.AsyncCl
     assert "admits no agency" in (await page(client, "/agencies/nobody", status=404)).text
 
 
+@pytest.mark.slow
 async def test_older_requests_are_a_page_away(service: LogService, client: httpx.AsyncClient) -> None:
     """Pages follow one another without a gap or a repetition, also while new requests arrive; so does the JSON feed."""
     leaves = [await logged(service, asked(case=f"case {number}")) for number in range(65)]

@@ -12,6 +12,7 @@ DATA = random.Random(9).randbytes(64)
 WRITES = st.tuples(st.integers(0, 70), st.integers(0, 40), st.booleans())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(writes=st.lists(WRITES, max_size=12))
 async def test_writes(tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, int, bool]]) -> None:

@@ -134,6 +134,7 @@ async def test_an_upload_goes_on_where_it_was_cut(job: UploadJob, inbox: InboxSi
     assert len({said.headers["upload-metadata"] for said in inbox.said if said.method == "POST"}) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cuts=st.lists(st.integers(0, len(BUNDLE)), max_size=8).map(sorted),

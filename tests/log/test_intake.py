@@ -217,6 +217,7 @@ def test_the_book_takes_entries_in_order_only(book: Book) -> None:
     assert (book.size, book.request_count()) == (2, 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_no_history_gets_around_the_rules(data: st.DataObject) -> None:

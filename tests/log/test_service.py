@@ -160,6 +160,7 @@ async def test_a_withdrawn_request_stays_announced_with_its_withdrawal(
     assert broker.published[-1][1] == b""
 
 
+@pytest.mark.slow
 async def test_what_the_broker_did_not_take_is_tried_again(service: LogService, broker: Broker) -> None:
     """A broker that is down costs no announcement; the log goes on without it."""
     broker.down = True

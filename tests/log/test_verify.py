@@ -110,6 +110,7 @@ def test_an_edit_with_its_hash_fixed_is_found(folder: Path, tmp_path: Path) -> N
     assert "root" in codes(verified(edited))
 
 
+@pytest.mark.slow
 def test_a_fork_is_found_with_an_old_checkpoint(folder: Path, tmp_path: Path) -> None:
     """A log that signs a new history passes by itself; whoever kept a checkpoint of the old one sees it."""
     entries = honest_entries()
@@ -139,6 +140,7 @@ def test_a_flipped_hash_is_found(folder: Path, path: str) -> None:
     assert [finding.where for finding in verified(folder).findings if finding.code == "tile"] == [path]
 
 
+@pytest.mark.slow
 def test_a_short_or_garbled_file_is_found(folder: Path) -> None:
     """Files of the wrong length are findings, not crashes."""
     (folder / "tile/0/000").write_bytes(b"\0" * 31)
@@ -148,6 +150,7 @@ def test_a_short_or_garbled_file_is_found(folder: Path) -> None:
     assert "missing" in codes(verified(folder))
 
 
+@pytest.mark.slow
 def test_a_forged_checkpoint_is_found(folder: Path) -> None:
     """A checkpoint by another key, another root or another size does not pass."""
     honest = (folder / "checkpoint").read_bytes()

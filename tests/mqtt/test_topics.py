@@ -28,6 +28,7 @@ def test_matching_agrees_with_a_naive_matcher(topic_filter: str, topic: str) -> 
     assert matches(split(topic_filter), split(topic)) == naive(topic_filter, topic)
 
 
+@pytest.mark.slow
 @given(st.lists(FILTERS, max_size=12), st.lists(FILTERS, max_size=4), TOPICS)
 def test_the_tree_finds_the_filters_of_a_topic(kept: list[str], removed: list[str], topic: str) -> None:
     """The tree yields each filter kept and not removed that matches, once."""

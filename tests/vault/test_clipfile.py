@@ -87,6 +87,7 @@ def test_any_cut_yields_a_prefix_of_whole_records(
     assert bool(found.damage) == (length not in {len(MAGIC), *(record.end for record in whole)})
 
 
+@pytest.mark.slow
 @given(headers, contents, st.data())
 @settings(max_examples=300)
 def test_any_flipped_byte_is_seen_and_costs_one_record(

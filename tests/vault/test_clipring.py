@@ -266,6 +266,7 @@ def test_evicted_clip_is_said_to_be_gone(tmp_path: Path) -> None:
             vault.ring.segments("a")
 
 
+@pytest.mark.slow
 def test_reading_while_writing(tmp_path: Path) -> None:
     """Threads read, pin and count while one writes and evicts: all they get is whole, and nobody waits for ever."""
     with home(tmp_path, max_bytes=40_000) as vault:

@@ -109,6 +109,7 @@ def assert_sound(folder: Path, done: Acknowledged) -> None:
         assert not path.is_file() or PLAIN_MARK not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_power_cut_at_every_step(quick: Path) -> None:
     """For each step there is: cut there, start again, and nothing acknowledged is lost, torn or doubled."""
     number = 0
@@ -122,6 +123,7 @@ def test_power_cut_at_every_step(quick: Path) -> None:
     assert {name.split(":")[0] for name in cut.seen} == {"create", "append", "evict", "disk", "decide"}
 
 
+@pytest.mark.slow
 def test_power_cut_while_recovering(quick: Path) -> None:
     """A crash inside start-up is a crash like any other: the next start finishes it."""
     for first, torn in (

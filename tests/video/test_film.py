@@ -81,6 +81,7 @@ def test_a_visitor_becomes_events_and_a_clip() -> None:
     assert (health.state, health.frames, health.dropped, health.recording) == ("ended", 225, 0, False)
 
 
+@pytest.mark.slow
 def test_a_thumbnail_is_a_small_picture_of_the_event() -> None:
     """It is a JPEG of at most 320 pixels width, from within the clip."""
     out: list[Output] = []
@@ -102,6 +103,7 @@ def test_nothing_is_kept_where_nothing_happens(name: str) -> None:
     assert [type(o) for o in out] == [SourceEnded]
 
 
+@pytest.mark.slow
 def test_a_file_of_a_scene_gives_the_same_event(tmp_path: Path) -> None:
     """The same film as an H.264 file, decoded for motion in batches: its packets are kept as they are."""
     direct: list[Output] = []
@@ -333,6 +335,7 @@ def test_privacy_lets_go_of_a_camera() -> None:
     assert opened_under_privacy == [1]
 
 
+@pytest.mark.slow
 def test_a_ring_from_outside_becomes_an_event(tmp_path: Path) -> None:
     """Pressing the button on a film where nothing moves keeps a clip."""
     path = write_film(tmp_path / "a.mp4", frames=30, fps=30, options={"bf": "0"})
