@@ -300,6 +300,8 @@ def test_sending_stops_when_the_request_is_withdrawn(home: Home) -> None:
     withdrawal = home.hood.update(leaf, "withdrawn")
     home.docket.consider([(leaf, home.hood.announce(index, [withdrawal]).encode())])
     assert home.states() == {leaf: "released"}
+    # The operator can't take the withdrawal back by leaving it out.
+    home.docket.consider([(leaf, home.hood.announce(index).encode())])
     assert home.desk.releasing(leaf) is None
     assert home.states() == {leaf: "undelivered"}
     assert [entry.kind for entry in home.ledger.entries()] == ["approved", "released", "not-received"]
