@@ -1,7 +1,13 @@
 """Faults in between: brokers that go away, power cuts, cut uploads, and late or wrong decisions. Nothing is lost."""
 
+import contextlib
+import os
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -135,3 +141,43 @@ def test_a_second_daemon_on_one_home_is_refused(parties: Parties) -> None:
     assert "in use" in parties.run("device", "run", "--home", str(parties.home("porch")), ok=False)
     time.sleep(0.1)
     assert parties.status("porch")["device"] == "porch"
+
+
+@pytest.fixture
+def small_disk(parties: Parties) -> Iterator[Path]:
+    """A device's folder on a real file system of a megabyte and a half."""
+    folder = parties.home("porch")
+    folder.mkdir(mode=0o700)
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=1500k,mode=700", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk takes root")
+    yield folder
+    parties.stop_all()
+    subprocess.run([shutil.which("umount") or "umount", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_old_footage_and_no_more(parties: Parties, small_disk: Path) -> None:
+    """On a disk too small for its ring a device goes on filming; when nothing is left it says so; then it recovers."""
+    parties.start_hood()
+    parties.start_owner()
+    parties.make_device("porch")
+    tight = {"LATCHSTRING_CAMERA__RECORD": "continuous", "LATCHSTRING_CAMERA__MAX_CLIP_S": "5"}
+    parties.start_device("porch", LATCHSTRING_CAMERA__LOOP="true", **tight)
+    log = parties.folder / "porch.log"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(700_000))
+    wait_for(lambda: "clip_evicted" in log.read_text(), "the oldest clip gives way", within_s=40)
+
+    def told() -> bool:
+        # Whatever footage gives way is taken at once by somebody else.
+        with contextlib.suppress(OSError), ballast.open("ab") as file:
+            while True:
+                file.write(bytes(4_096))
+        return "disk full" in parties.status("porch")["problem"]
+
+    wait_for(told, "the owner is told", within_s=40)
+    ballast.unlink()
+    wait_for(lambda: not parties.status("porch")["problem"], "it recovers", within_s=40)
+    assert parties.stop("porch") == 0
+    report = parties.json("device", "check", "--home", str(small_disk))
+    assert report["sound"], report["findings"]
