@@ -32,6 +32,7 @@ from device.vault.ledger import LedgerEntry, verify_lines
 
 from .common import Home, PassphraseFd, PassphraseFile, read_passphrase
 from .errors import CommandError
+from .shown import show_bundle, show_request
 
 logs.configure()  # to standard error, whatever a command imports: standard output is for answers
 app = App(name="review", help="See who asks, and decide.")
@@ -72,7 +73,7 @@ def review_show(leaf: Leaf, *, home: Home, as_json: AsJson = False) -> None:
     if as_json:
         say_json(summary)
     else:
-        _show_request(summary)
+        show_request(summary)
 
 
 @app.command(name="approve")
@@ -118,7 +119,7 @@ def review_approve(
     with _working("opening and sealing", quiet=as_json):
         bundle, materials = _bundle(client, verified, device, owner, chosen)
     if not as_json:
-        _show_bundle(bundle, verified.request)
+        show_bundle(bundle, verified.request)
     if not yes:
         with _previewed(materials, bundle) if preview else _nothing():
             _ask()
@@ -280,55 +281,6 @@ def _ask() -> None:
         raise CommandError("not approved: no terminal to ask on; look with 'review show' and use --yes")
     if input("Send exactly this? Type yes: ").strip() != "yes":
         raise CommandError("not approved; nothing was sent")
-
-
-def _show_request(summary: dict[str, Any]) -> None:
-    request, agency = summary["request"], summary["agency"]
-    area = request["area"]
-    table = Table(show_header=False, box=None, pad_edge=False)
-    rows = [
-        ("request", f"{summary['leaf']} (entry {summary['index']} of the public log)"),
-        ("state", f"{summary['state']}{': ' + summary['message'] if summary['message'] else ''}"),
-        ("agency", f"{agency['name']}, {agency['domain']}"),
-        ("admitted", f"by {agency['admitted_by']} on {agency['admitted_at'][:10]}: {agency['evidence']}"),
-        ("case", f"{request['case']} ({request['incident']})"),
-        ("asks", request["description"]),
-        ("purpose", request["purpose"]),
-        ("where", f"{area['radius_m']} m around {area['lat_e7'] / 1e7:.5f}, {area['lon_e7'] / 1e7:.5f}"),
-        ("when", f"{request['start']} to {request['end']}"),
-        (
-            "kept for",
-            f"{request['retention_days']} days; shared onward with: {', '.join(request['sharing']) or 'nobody'}",
-        ),
-        ("contact", request["contact"]),
-        ("expires", request["expires_at"]),
-    ]
-    for name, value in rows:
-        table.add_row(name, escape(value))  # an agency's text is text, not markup
-    for clip in summary["clips"]:
-        seconds = (clip["end_us"] - clip["start_us"]) / 1_000_000
-        table.add_row("your clip", f"{clip['clip']}  {format_time(clip['start_us'])}  {seconds:.1f} s")
-    Console().print(table)
-
-
-def _show_bundle(bundle: Bundle, request: Request) -> None:
-    table = Table("file", "bytes", "what it is", title="This is what they get")
-    kinds = {
-        "request.dsse.json": "the request, as it stands in the public log",
-        "request.tlog-proof": "the proof that it does",
-        "segments.json": "the seals of capture",
-        "release.dsse.json": "this device's statement: its name, its key, the times",
-    }
-    clips = {clip.file: clip for clip in bundle.clips}
-    for file in bundle.files:
-        clip = clips.get(file.name)
-        what = kinds.get(file.name, "")
-        if clip is not None:
-            what = f"{(clip.end - clip.start) / 1e6:.1f} s from {format_time(clip.start)}, as filmed"
-        table.add_row(file.name, f"{file.bytes:,}", what)
-    console = Console()
-    console.print(table)
-    console.print(f"sealed to {request.recipient}, {len(bundle.sealed):,} bytes, SHA-256 {bundle.sha256}")
 
 
 def _released(final: dict[str, Any], bundle: Bundle, request: Request) -> dict[str, Any]:
