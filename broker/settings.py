@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from broker.files import read_text
 from broker.wire.records import explain
@@ -116,6 +117,8 @@ def load_settings(folder: Path, overrides: dict[str, dict[str, Any]] | None = No
         settings = NeighbourhoodSettings(**values)
     except ValidationError as error:
         raise SettingsError(f"{path}: {explain(error)}") from error
+    except UnreadableError as error:  # a whole section given as one variable, and not as JSON
+        raise SettingsError(f"a {PREFIX} variable can't be read: {error}") from error
     return settings.model_copy(update={"mqtt": settings.mqtt.below(folder)})
 
 

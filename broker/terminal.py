@@ -3,6 +3,7 @@
 The commands of both sides may use it; it knows no room.
 """
 
+import io
 import json
 import os
 import sys
@@ -48,6 +49,7 @@ def run_app(
 
     `user_errors` is asked only when something went wrong, so that it may import what it names.
     """
+    _speak_plainly()
     try:
         app(arguments)
     except KeyboardInterrupt:
@@ -64,6 +66,16 @@ def run_app(
         sys.exit(1)
 
 
+def _speak_plainly() -> None:
+    """Make sure that something can be said: to nowhere if a stream is closed, with marks where it lacks a letter."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the process's life
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def message_for_user(error: BaseException, user_errors: tuple[type[Exception], ...]) -> str | None:
     """Return the line for the user, or None if the error is a fault of ours.
 
@@ -74,6 +86,6 @@ def message_for_user(error: BaseException, user_errors: tuple[type[Exception], .
         return None if None in lines else lines[0]
     if isinstance(error, user_errors):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror or error)
     return None

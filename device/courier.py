@@ -53,7 +53,7 @@ class Courier:
         """Delete what lies ready for nothing: stored when the power went, or for a request that was closed."""
         wanted = {stored.bundle for stored in self._desk.to_send()}
         for path in self._outgoing.iterdir():
-            if path.name not in wanted:
+            if path.name not in wanted and path.is_file():
                 path.unlink()
 
     async def run(self) -> None:
@@ -63,44 +63,48 @@ class Courier:
             try:
                 for stored in await asyncio.to_thread(self._desk.to_send):
                     await self._send(stored.leaf)
+                await asyncio.to_thread(self._forget_spent)
             except VaultError as error:  # a full disk, say: nothing is sent that can't be written down first
                 log.warning("uploads_wait", error=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_S):
                     await self._wake.wait()
 
+    def _forget_spent(self) -> None:
+        for name in self._desk.spent_bundles():
+            (self._outgoing / name).unlink(missing_ok=True)
+
     async def _send(self, leaf: str) -> None:
-        stored = await asyncio.to_thread(self._desk.releasing, leaf)
-        if stored is None:
+        sending = await asyncio.to_thread(self._desk.releasing, leaf)
+        if sending is None:
             return
-        job, path = self._job(stored)
+        job = self._job(sending.stored)
         try:
             receipt = await link.upload_bundle(
                 job,
                 owner_key=self._destination.owner_key,
+                only_receipt=sending.closed_by is not None,
                 progress=lambda sent, _total: self.sent.__setitem__(leaf, sent),
             )
         except link.UploadInterrupted as error:
             log.warning("upload_waits", request=leaf[:16], why=str(error))
             return
         except (link.UploadRefused, link.NotApproved) as error:
-            log.warning("upload_refused", request=leaf[:16], why=str(error))
-            await asyncio.to_thread(self._desk.failed, leaf, str(error))
+            why = str(error) if sending.closed_by is None else f"the request was {sending.closed_by}: {error}"
+            log.warning("upload_refused", request=leaf[:16], why=why)
+            await asyncio.to_thread(self._desk.failed, leaf, why)
         else:
             await asyncio.to_thread(self._desk.received, leaf, receipt)
             log.info("bundle_received", request=leaf[:16])
         self.sent.pop(leaf, None)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    def _job(self, stored: StoredRequest) -> tuple[link.UploadJob, Path]:
+    def _job(self, stored: StoredRequest) -> link.UploadJob:
         if stored.approval is None or stored.bundle is None or stored.upload_seed is None:
             raise VaultError(f"request {stored.leaf[:12]} is {stored.state} without its bundle; the state is damaged")
-        path = self._outgoing / stored.bundle
-        job = link.UploadJob(
+        return link.UploadJob(
             approval=stored.approval,
-            bundle=path,
+            bundle=self._outgoing / stored.bundle,
             inbox_url=self._destination.inbox_url,
             inbox_key=self._destination.inbox_key,
             one_time_seed=stored.upload_seed,
         )
-        return job, path

@@ -127,6 +127,7 @@ class _Asked:
         self._ring = ring
         self._key = device_key
         self._outgoing = outgoing
+        self._approving = asyncio.Lock()
 
     async def requests(self, arguments: Mapping[str, Any], body: bytes) -> Answer:
         _nothing_more(arguments, body)
@@ -187,7 +188,8 @@ class _Asked:
                 raise
             return approved.approval.request
 
-        leaf = await asyncio.to_thread(keep)
+        async with self._approving:  # one after the other: a refused one may not take the file of another
+            leaf = await asyncio.to_thread(keep)
         self._controls.approved()
         return {"request": leaf}, b""
 

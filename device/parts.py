@@ -1,9 +1,10 @@
 """A device's parts, made from its settings: what the daemon then joins. Nothing runs here."""
 
 import ipaddress
+import secrets
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -238,8 +239,12 @@ def make_links(
         subscriptions = request_subscriptions(cell=cell, requests=mailbox)
         return (link.MqttLink(asked, subscriptions=subscriptions, publishing=None),)
     own = broker_address(folder, home, name)
-    if asked is not None and link.same_broker(own, asked) and own != asked:
-        raise SettingsError("[home] and [neighbourhood.mqtt] are one broker: give both the same keys")
+    if asked is not None and section is not None and own != asked:
+        if asked.username is None:
+            # A name that tells nothing: the operator need not know who listens, and the other link keeps its own.
+            asked = replace(asked, client_id=f"listener-{secrets.token_hex(6)}")
+        elif may_be_one_broker(home, section.mqtt):
+            raise SettingsError("[home] and [neighbourhood.mqtt] are one broker: give both the same address and login")
     return link.make_links(
         device=name,
         cell=cell,

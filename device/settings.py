@@ -16,6 +16,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableError
 
 from broker.wire.encoding import from_base64
 from broker.wire.envelopes import KEY_BYTES
@@ -65,7 +66,7 @@ class CameraSection(Section):
     """Where frames come from and when they are kept."""
 
     source: str
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
     loop: bool = True
     record: Literal["events", "continuous"] = "events"
     pre_roll_s: Annotated[float, Field(ge=0, le=60)] = 3
@@ -174,6 +175,8 @@ def check_settings(values: dict[str, Any], where: str) -> DeviceSettings:
         return DeviceSettings(**values)
     except ValidationError as error:
         raise SettingsError(f"{where}: {explain(error)}") from error
+    except UnreadableError as error:  # a whole section given as one variable, and not as JSON
+        raise SettingsError(f"a {PREFIX} variable can't be read: {error}") from error
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ client id; hence each program needs a user of its own. Unlike the embedded broke
 filters on delivery, which comes to the same messages.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from broker.files import PUBLIC_FOLDER, make_folder, replace_durably
 from broker.mqtt.access import AccessPolicy, Grants, Role, grants_for, is_loopback
 from broker.mqtt.errors import PolicyError
 from broker.mqtt.limits import Limits
+
+MAX_PORT = 65_535
+_HOST_FORM = re.compile(r"[A-Za-z0-9.:_-]{1,253}", re.ASCII)  # nothing that could begin another line
+_USER_FORM = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ def write_mosquitto(
         )
     if policy.is_open and not is_loopback(host):
         raise PolicyError(f"an open policy may not listen on {host}; use 127.0.0.1, or a policy with users")
+    if not _HOST_FORM.fullmatch(host) or not 1 <= port <= MAX_PORT:
+        raise PolicyError(f"{host[:60]!r}, port {port}, is no address to listen on")
+    if run_as is not None and not _USER_FORM.fullmatch(run_as):
+        raise PolicyError(f"{run_as[:60]!r} is no name of a system user")
     make_folder(folder, mode=PUBLIC_FOLDER)  # the system user that Mosquitto runs as must get in
     config = (
         "# Written by latchstring from its access policy.",

@@ -33,8 +33,8 @@ def read_passphrase(file: Path | None, fd: int | None, *, confirm: bool = False)
     if fd is not None:
         try:
             return _first_line(os.read(fd, MAX_PASSPHRASE_BYTES), f"descriptor {fd}")
-        except OSError as error:
-            raise CommandError(f"descriptor {fd} can't be read: {error.strerror}") from error
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"descriptor {fd} can't be read: {error}") from error
     if not sys.stdin.isatty():
         raise CommandError("no terminal to ask for the passphrase; use --passphrase-file or --passphrase-fd")
     passphrase = getpass.getpass("Passphrase: ")

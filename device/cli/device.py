@@ -27,6 +27,7 @@ from device.vault.keys import DeviceKey, OwnerPublic
 from .common import Home
 from .errors import CommandError
 
+MAX_PUBLIC_BYTES = 65_536
 logs.configure()  # to standard error, whatever a command imports: standard output is for answers
 app = App(name="device", help="Set up and run a camera or doorbell.")
 
@@ -54,7 +55,8 @@ def device_init(
 
     try:
         check_name(name)
-        public = OwnerPublic.from_json(owner.read_bytes())
+        with owner.open("rb") as file:
+            public = OwnerPublic.from_json(file.read(MAX_PUBLIC_BYTES))
     except OSError as error:
         raise CommandError(f"{owner} can't be read: {error.strerror}; 'latchstring owner init' makes it") from error
     except WireError as error:

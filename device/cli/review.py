@@ -37,6 +37,7 @@ from .shown import show_bundle, show_request
 logs.configure()  # to standard error, whatever a command imports: standard output is for answers
 app = App(name="review", help="See who asks, and decide.")
 
+MAX_CUT_S = 86_400.0
 Leaf = Annotated[str, Parameter(help="The request, by its first six digits or more.")]
 OwnerKeyFile = Annotated[Path, Parameter(name="--owner-key", help="Your owner.key.json.")]
 
@@ -185,9 +186,12 @@ def _chosen(
     for clip in wanted or ():
         if clip not in by_id:
             raise CommandError(f"{clip} does not match this request; matching: {', '.join(by_id)}")
-    found = [by_id[clip] for clip in wanted] if wanted else summary["clips"]
+    found = [by_id[clip] for clip in dict.fromkeys(wanted)] if wanted else summary["clips"]
     if (start_s is not None or end_s is not None) and len(found) != 1:
         raise CommandError("--from and --to cut one clip; choose it with --clip")
+    for seconds in (start_s, end_s):
+        if seconds is not None and not 0 <= seconds < MAX_CUT_S:
+            raise CommandError("--from and --to are seconds into the clip, from 0 on")
     window_us = parse_time(summary["request"]["start"]), parse_time(summary["request"]["end"])
     cuts = []
     for clip in found:

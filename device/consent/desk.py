@@ -33,6 +33,14 @@ class Offer:
     clips: tuple[tuple[str, int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A bundle to send; where `closed_by` says why the request has ended, only its receipt may be asked for."""
+
+    stored: StoredRequest
+    closed_by: str | None
+
+
 class RequestDesk:
     """All that a device knows and decides of requests."""
 
@@ -134,10 +142,11 @@ class RequestDesk:
         """Return the requests whose bundle has to be sent, or sent on, oldest first."""
         return self._store.every(RequestState.APPROVED, RequestState.RELEASED)[::-1]
 
-    def releasing(self, leaf: str) -> StoredRequest | None:
-        """Keep that sending begins or goes on, before its next byte; None if nothing may be sent any more.
+    def releasing(self, leaf: str) -> Sending | None:
+        """Keep that sending begins or goes on, before its next byte; None if there is nothing to send.
 
-        What expired or was withdrawn meanwhile is closed instead.
+        What expired or was withdrawn before its first byte is closed. What was on its way by then gets no more bytes;
+        but only the inbox knows whether all had arrived, so it is asked.
         """
         now_us = self._now_us()
         with self._state.transaction() as tx:
@@ -146,15 +155,21 @@ class RequestDesk:
                 return None
             reason = stored.closed_by or ("expired" if stored.expires_us <= now_us else None)
             if reason is not None and stored.state is RequestState.RELEASED:
-                self._fail(tx, leaf, f"the request was {reason} before all had arrived", now_us)
-                return None
+                return Sending(stored, closed_by=reason)
             if reason is not None:
                 self._docket.close(tx, leaf, reason, now_us)
                 return None
             if stored.state is RequestState.APPROVED:
                 self._store.step(tx, leaf, Step.RELEASE, now_us=now_us)
                 self._ledger.append(tx, "released", {"request": leaf}, now_us)
-        return stored
+        return Sending(stored, closed_by=None)
+
+    def spent_bundles(self) -> set[str]:
+        """Return the files of bundles whose requests have ended: nobody needs them any more."""
+        ended = self._store.every(
+            RequestState.RECEIVED, RequestState.UNDELIVERED, RequestState.EXPIRED, RequestState.WITHDRAWN
+        )
+        return {stored.bundle for stored in ended if stored.bundle is not None}
 
     def received(self, leaf: str, receipt: bytes) -> None:
         """Keep the inbox's receipt."""

@@ -163,15 +163,20 @@ class Docket:
                     continue
                 if stored.state is RequestState.ANNOUNCED:
                     self._settle(tx, stored.leaf, broken, found, now_us)
+                elif found and stored.state is RequestState.OFFERED:
+                    self._keep_clips(tx, stored.leaf, found)
                 elif found:
                     self._offer(tx, stored.leaf, found, now_us)
 
     def _offer(self, tx: Transaction, leaf: str, found: list[ClipSpan], now_us: int) -> None:
         self._store.step(tx, leaf, Step.MATCH, now_us=now_us)
+        self._keep_clips(tx, leaf, found)
+        self._store.step(tx, leaf, Step.OFFER, now_us=now_us)
+
+    def _keep_clips(self, tx: Transaction, leaf: str, found: list[ClipSpan]) -> None:
         self._store.set_clips(tx, leaf, [(clip.clip, clip.start_us, clip.end_us) for clip in found])
         for clip in found:
             self._shelf.pin(tx, clip.clip, leaf)
-        self._store.step(tx, leaf, Step.OFFER, now_us=now_us)
 
     def _update(
         self, tx: Transaction, known: StoredRequest, verified: VerifiedRequest, payload: bytes, now_us: int

@@ -169,10 +169,10 @@ class RequestStore:
         return [(str(clip), int(start), int(end)) for clip, start, end in rows]
 
     def unsettled(self, now_us: int) -> list[StoredRequest]:
-        """Return what was not judged yet, and what found no match so far but may still."""
+        """Return what was not judged yet, and what may find a match still, or more of one."""
         rows = self._state.query(
-            f"SELECT {_COLUMNS} FROM requests WHERE state = ? OR (state = ? AND settles_us > ?)",  # noqa: S608 - constant columns
-            (str(RequestState.ANNOUNCED), str(RequestState.UNMATCHED), now_us),
+            f"SELECT {_COLUMNS} FROM requests WHERE state = ? OR (state IN (?, ?) AND settles_us > ?)",  # noqa: S608 - constant columns
+            (str(RequestState.ANNOUNCED), str(RequestState.UNMATCHED), str(RequestState.OFFERED), now_us),
         )
         return [_stored(row) for row in rows]
 

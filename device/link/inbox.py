@@ -163,19 +163,26 @@ def _offset(answer: Answer, size: int) -> int:
 def _expect(answer: Answer, status: int, what: str) -> None:
     if answer.status == status:
         return
-    line = _first_line(answer.body)
+    said = _said(answer.body)
+    line = _first_line(said if said is not None else answer.body.decode("utf-8", "replace"))
     told = f"the inbox would not do what was asked ({what}): {answer.status}{': ' if line else ''}{line}"
     if answer.status in (404, 410):
         raise Vanished(told)
-    if answer.status in FOR_NOW or answer.status >= 500:  # noqa: PLR2004 - server errors
+    # Only the inbox itself, in its own form, says no for good: a captive portal or a proxy in between may say anything.
+    if said is None or answer.status in FOR_NOW or answer.status >= 500:  # noqa: PLR2004 - server errors
         raise Again(told)
     raise UploadRefused(told, status=answer.status)
 
 
-def _first_line(body: bytes) -> str:
+def _said(body: bytes) -> str | None:
+    """Return the message of an error in the inbox's own form, None if it is something else."""
     try:
-        text = str(parse_json(body, max_bytes=MAX_ANSWER_BYTES)["error"]["message"])
+        error = parse_json(body, max_bytes=MAX_ANSWER_BYTES)["error"]
+        return str(error["message"]) if isinstance(error["code"], str) else None
     except (WireError, LookupError, TypeError):
-        text = body.decode("utf-8", "replace")
+        return None
+
+
+def _first_line(text: str) -> str:
     line = next(iter(text.strip().splitlines()), "")
     return "".join(char for char in line if char.isprintable())[:MAX_LINE_CHARS]

@@ -67,6 +67,7 @@ async def upload_bundle(
     client: httpx.AsyncClient | None = None,
     progress: Callable[[int, int], None] = lambda _sent, _total: None,
     patience: UploadPatience | None = None,
+    only_receipt: bool = False,
     random: Callable[[], float] = system_random,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> bytes:
@@ -74,7 +75,8 @@ async def upload_bundle(
 
     Without `client` it makes one of its own, which takes no proxy and no password from the environment. Raises
     NotApproved (nothing of what is not approved left), UploadRefused (final), UploadInterrupted (call again later; what
-    arrived stays). `progress(sent, total)` counts bytes that the inbox has.
+    arrived stays). `progress(sent, total)` counts bytes that the inbox has. With `only_receipt` no more bytes are sent:
+    it is learnt whether all had arrived before.
     """
     approval = _approved(job.approval, owner_key)
     patience = patience or UploadPatience()
@@ -93,6 +95,7 @@ async def upload_bundle(
             inbox=Inbox(url, client=client, timeout_s=patience.timeout_s),
             inbox_key=job.inbox_key,
             progress=progress,
+            only_receipt=only_receipt,
         )
         return await _persist(sending, patience, random=random, sleep=sleep)
 
@@ -134,7 +137,9 @@ class _Sending:
         inbox: Inbox,
         inbox_key: bytes,
         progress: Callable[[int, int], None],
+        only_receipt: bool,
     ) -> None:
+        self._only_receipt = only_receipt
         self._approval = approval
         self._bundle = bundle
         self._envelope = envelope
@@ -152,6 +157,8 @@ class _Sending:
         self.announced = True
         offset = await self._inbox.offset(place, size=self.total)
         self._note(offset)
+        if self._only_receipt and offset < self.total:
+            raise UploadRefused(f"{offset} of {self.total} bytes had arrived, and no more may be sent")
         while offset < self.total:
             data = await in_thread(self._bundle.read, offset)
             offset = await self._inbox.append(place, data, offset=offset, size=self.total)

@@ -290,7 +290,7 @@ def test_nothing_is_sent_for_a_request_that_expired_meanwhile(home: Home) -> Non
 
 
 def test_sending_stops_when_the_request_is_withdrawn(home: Home) -> None:
-    """On its way when the agency withdraws: the next piece is not sent, and the ledger says so."""
+    """On its way when the agency withdraws: only the receipt is asked for, and the ledger says what came of it."""
     home.shelf.film("c1")
     index = home.hood.post(home.hood.request())
     leaf = home.hood.announce(index).request.leaf
@@ -302,9 +302,14 @@ def test_sending_stops_when_the_request_is_withdrawn(home: Home) -> None:
     assert home.states() == {leaf: "released"}
     # The operator can't take the withdrawal back by leaving it out.
     home.docket.consider([(leaf, home.hood.announce(index).encode())])
-    assert home.desk.releasing(leaf) is None
+    sending = home.desk.releasing(leaf)
+    assert sending is not None
+    assert sending.closed_by == "withdrawn"
+    # Only the inbox knows whether all had arrived; its word ends it, one way or the other.
+    home.desk.failed(leaf, "the request was withdrawn: 3 of 15 bytes had arrived")
     assert home.states() == {leaf: "undelivered"}
     assert [entry.kind for entry in home.ledger.entries()] == ["approved", "released", "not-received"]
+    assert home.desk.spent_bundles() == {"x.age"}
 
 
 def test_a_receipt_counts_however_late_it_comes(home: Home) -> None:
@@ -356,3 +361,15 @@ def test_what_ended_without_a_decision_is_forgotten_in_time(home: Home) -> None:
     home.now_us += 60 * DAY_US
     home.docket.expire()
     assert home.states() == {leaf: "declined"}
+
+
+def test_an_offer_grows_with_the_film(home: Home) -> None:
+    """A clip of the window that reaches the ring after the first one is offered as well."""
+    home.shelf.film("c1", start_us=NOW_US - 30_000_000)
+    leaf, payload = home.hood.announced(end=NOW_US)
+    home.docket.consider([(leaf, payload)])
+    home.shelf.film("c2", start_us=NOW_US - 5_000_000)
+    home.now_us += 5_000_000
+    home.docket.consider([])
+    assert [clip for clip, _, _ in home.desk.offer(leaf).clips] == ["c1", "c2"]
+    assert home.shelf.pinned == {leaf: {"c1", "c2"}}

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import random
 import socket
@@ -314,12 +315,22 @@ async def test_attack_a_location_at_another_place(job: UploadJob, inbox: InboxSi
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PATCH", "GET"])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_attack_a_redirect(job: UploadJob, inbox: InboxSimulator, method: str, status: int) -> None:
-    """A redirect is an answer like any other that is not the expected one: final, and followed by nothing."""
+    """A redirect, a captive portal's say, is followed by nothing and ends nothing: the inbox itself is asked again."""
     inbox.answers = {method: [Response(status_code=status, headers={"Location": f"{ORIGIN}/inbox/other"})]}
-    with pytest.raises(UploadRefused) as caught:
-        await send(job, inbox)
-    assert caught.value.status == status
-    assert inbox.said[-1].method == method
+    await send(job, inbox)
+    assert all("other" not in said.url for said in inbox.said)
+    assert sum(said.method == method for said in inbox.said) > 1
+
+
+async def test_only_the_receipt_is_asked_for_when_no_more_may_be_sent(job: UploadJob, inbox: InboxSimulator) -> None:
+    """A request that closed meanwhile: not a byte more leaves; if all had arrived, the receipt says so."""
+    with pytest.raises(UploadRefused, match="0 of"):
+        await send(job, inbox, only_receipt=True)
+    assert not any(said.method == "PATCH" for said in inbox.said)
+    await send(job, inbox)
+    sent = sum(said.method == "PATCH" for said in inbox.said)
+    assert await send(job, inbox, only_receipt=True)
+    assert sum(said.method == "PATCH" for said in inbox.said) == sent
 
 
 async def test_attack_a_receipt_that_is_not_the_inboxs(job: UploadJob, inbox: InboxSimulator) -> None:
@@ -382,8 +393,10 @@ async def test_attack_an_answer_without_end(job: UploadJob, inbox: InboxSimulato
 
 
 async def test_what_the_inbox_says_no_to_is_final_with_its_line(job: UploadJob, inbox: InboxSimulator) -> None:
-    """A 4xx ends the upload; its first line reaches the owner, without control characters and capped."""
-    inbox.answers = {"POST": [Response(f"request has \x1b[31mexpired{'!' * 500}\nsecond", status_code=403)]}
+    """The inbox's own 4xx ends the upload; its first line reaches the owner, without control characters and capped."""
+    message = f"request has \x1b[31mexpired{'!' * 500}\nsecond"
+    body = json.dumps({"error": {"code": "request-not-open", "message": message}})
+    inbox.answers = {"POST": [Response("<h1>Please log in</h1>", status_code=403), Response(body, status_code=403)]}
     with pytest.raises(UploadRefused, match=r"403: request has \[31mexpired!") as caught:
         await send(job, inbox)
     assert caught.value.status == 403
