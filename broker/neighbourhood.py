@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 
 from broker import feed, inbox, log
 from broker.clock import system_now_us
 from broker.facts import FACTS_NAME, Facts, read_facts
+from broker.http import Server, share_descriptors
 from broker.keyfiles import load_or_create_signing_key
 from broker.outlet import Outlet, open_outlet
 from broker.settings import NeighbourhoodSettings, SettingsError
@@ -46,11 +46,15 @@ async def run(
     log_key = load_or_create_signing_key(folder / "log.key")
     inbox_key = load_or_create_signing_key(folder / "inbox.key")
     stop = asyncio.Event()
+    connections = share_descriptors()
     with _listening(settings) as sock, _signals(stop):
         url = settings.http.url or f"http://{settings.http.host}:{sock.getsockname()[1]}"
         storage = log.FolderStorage(folder / "log")
         sequencer = log.Sequencer(storage, key=log_key, origin=settings.log.origin)
-        async with open_outlet(settings.mqtt) as outlet, contextlib.AsyncExitStack() as stack:
+        async with (
+            open_outlet(settings.mqtt, max_connections=connections) as outlet,
+            contextlib.AsyncExitStack() as stack,
+        ):
             service = log.LogService(
                 sequencer=sequencer,
                 operator_key=public_bytes(operator_key),
@@ -107,8 +111,7 @@ async def _serve(
     stop: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3)
-    server = _Server(config)
+    server = Server(app)
     async with asyncio.TaskGroup() as tasks:
         until_stop = [
             tasks.create_task(outlet.run(service.announcer.reconnected), name="mqtt-outlet"),
@@ -132,22 +135,6 @@ async def _sweep(box: inbox.Inbox) -> None:
             await asyncio.to_thread(box.sweep)
         except inbox.InboxError as error:  # a disk that fails is no reason to stop log and feed
             logger.warning("sweep_failed", error=str(error))
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it listens, and leaves signals to the process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class _Book:

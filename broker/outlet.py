@@ -25,8 +25,11 @@ class Outlet:
 
 
 @contextlib.asynccontextmanager
-async def open_outlet(section: MqttSection) -> AsyncIterator[Outlet]:
-    """Give the outlet that the settings name; raises SettingsError, PolicyError, BrokerError or KeyFileError."""
+async def open_outlet(section: MqttSection, *, max_connections: int) -> AsyncIterator[Outlet]:
+    """Give the outlet that the settings name; an embedded broker takes `max_connections` at the most.
+
+    Raises SettingsError, PolicyError, BrokerError or KeyFileError.
+    """
     if not section.embedded:
         client = MqttPublisher(
             host=section.host,
@@ -43,7 +46,8 @@ async def open_outlet(section: MqttSection) -> AsyncIterator[Outlet]:
     if section.tls and (section.certificate_file is None or section.key_file is None):
         raise SettingsError("mqtt: tls needs certificate_file and key_file")
     tls = _tls(section, ssl.Purpose.CLIENT_AUTH) if section.tls else None
-    async with mqtt.Broker(policy=policy, host=section.host, port=section.port, tls=tls) as broker:
+    limits = mqtt.Limits(max_connections=min(max_connections, mqtt.Limits().max_connections))
+    async with mqtt.Broker(policy=policy, host=section.host, port=section.port, tls=tls, limits=limits) as broker:
 
         async def publish(topic: str, payload: bytes, *, retain: bool) -> None:
             broker.publish(topic, payload, qos=1, retain=retain)

@@ -54,6 +54,9 @@ def run_app(
         app(arguments)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except EOFError:
+        sys.stderr.write(f"\n{name}: no answer was given, so nothing was done\n")
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read us has gone: what is still in the buffer must not fail again on the way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

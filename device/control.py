@@ -120,9 +120,10 @@ class ControlClient:
                     answer = json.loads(file.readline(MAX_LINE_BYTES) or b"{}")
                     payload = file.read(answer.get("bytes", 0))
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise ControlError(
-                f"no daemon runs in {self._path.parent}; start it: latchstring device run --home {self._path.parent}"
-            ) from error
+            home = self._path.parent
+            if not (home / "device.toml").is_file():
+                raise ControlError(f"{home} is no device's folder; 'latchstring device init' makes one") from error
+            raise ControlError(f"no daemon runs in {home}; start it: latchstring device run --home {home}") from error
         except (OSError, ValueError) as error:
             raise ControlError(f"the daemon in {self._path.parent} does not answer: {error}") from error
         if not answer.get("ok"):

@@ -24,6 +24,7 @@ import structlog
 from broker.wire import topics
 from broker.wire.rules import DAY_US
 from device import keeper, link
+from device.clockwatch import ClockWatch, Reading
 from device.consent.docket import DeviceView
 from device.consent.errors import ConsentError
 from device.consent.requests import SCHEMA as REQUESTS
@@ -48,14 +49,16 @@ from device.vault.ledger import Ledger
 from device.vault.seals import CaptureChain
 from device.vault.state import State
 from device.video.capture import parse_source
-from device.video.errors import VideoError
+from device.video.errors import SourceError, VideoError
 from device.video.film import Film
 
 log = structlog.get_logger()
 
 VERSION = version("latchstring")
 HEALTH_EVERY_S = 10.0
+BELIEVED = "clock.believed_us"
 FILM_ENDS_S = 10.0
+FIRST_PICTURE_S = 3.0
 DRAIN_S = 1.5
 REFUSALS = (ConsentError, VaultError, VideoError, ControlError, SettingsError)
 
@@ -95,6 +98,8 @@ class Daemon:
         self._owner = owner_public(home / settings.owner_file)
         name, storage = settings.device.name, settings.storage
         self._state = State.open(home / STATE_NAME, schemas=[keeper.SCHEMA, REQUESTS, link.SCHEMA])
+        last = self._state.get_meta(BELIEVED)
+        self._clock = ClockWatch(self._read_clocks(), last_us=None if last is None else int(last))
         self._ring = ClipRing(
             home / CLIPS_NAME,
             self._state,
@@ -102,7 +107,7 @@ class Daemon:
             max_bytes=storage.max_bytes,
             max_age_s=storage.max_age_days * 86_400,
             pinned_share=storage.pinned_share,
-            clock=now_us,
+            clock=self.believed_us,
         )
         self._ledger = Ledger(self._state, self._key)
         self._view = DeviceView(
@@ -124,6 +129,7 @@ class Daemon:
                 ledger=self._ledger,
                 view=self._view,
                 now_us=now_us,
+                believed_us=self.believed_us,
             )
         self._mailbox = link.request_mailbox()
         self._retained = link.RetainedTable()
@@ -205,11 +211,22 @@ class Daemon:
                 self._keeper.start(now_us=self._now_us())
                 self._film.start()
                 self._filming = True
+                await self._first_picture()
                 log.info("device_ready", device=self._view.name, kind=self._view.kind)
                 on_ready()
                 await self._serve()
         finally:
             await asyncio.to_thread(self._close)
+
+    async def _first_picture(self) -> None:
+        """Wait until it films, or tell why a file or scene can't be used. A camera may come later."""
+        until = time.monotonic() + FIRST_PICTURE_S
+        while time.monotonic() < until and self._film.health().state in {"starting", "failed"}:
+            if self._film.health().state == "failed" and not self._spec.live:
+                why = self._keeper.counters.source_lost
+                if why:
+                    raise SourceError(source=self.source, reason=why)
+            await asyncio.sleep(0.02)
 
     async def status(self) -> dict[str, Any]:
         """Return how everything is, for the owner's tools."""
@@ -293,10 +310,19 @@ class Daemon:
                 self._mailbox.put(topic, payload)
             raise
 
+    def believed_us(self) -> int:
+        """Return the time that deletes and closes: the wall clock, unless it has just leapt."""
+        return self._clock.believed_us(self._read_clocks())
+
+    def _read_clocks(self) -> Reading:
+        return Reading(self._now_us(), time.monotonic_ns() // 1_000)
+
     def _report(self) -> None:
         self._reporter.health(self._vitals.health())
         self._reporter.reviews(self._vitals.waiting())
         self._ring.expire()
+        with self._state.transaction() as tx:
+            tx.set_meta(BELIEVED, str(self.believed_us()))
 
     def _keep_privacy(self, on: bool) -> None:
         with self._state.transaction() as tx:

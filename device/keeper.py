@@ -176,7 +176,8 @@ class Keeper:
         self.counters.events += event.phase == "start"
         if event.kind == "motion" and event.phase != "update":
             self._reporter.motion(on=event.phase == "start")
-        log.info("event", id=event.event, kind=event.kind, phase=event.phase, score=event.score)
+        tell = log.debug if event.phase == "update" else log.info
+        tell("event", id=event.event, kind=event.kind, phase=event.phase, score=event.score)
 
     def _write_event(self, event: EventPhase, happening: Happening) -> None:
         with self._state.transaction() as tx:

@@ -99,8 +99,10 @@ class _Own:
         _nothing_more(arguments, body)
         if self._device.kind != "doorbell":
             raise ConsentError(f"{self._device.name} is a camera; only a doorbell rings")
+        if (await self._controls.status())["privacy"]:
+            raise ConsentError(f"{self._device.name} is private; the ring was told to nobody")
         self._controls.ring()
-        return {}, b""
+        return {"device": self._device.name}, b""
 
     async def ledger(self, arguments: Mapping[str, Any], body: bytes) -> Answer:
         _nothing_more(arguments, body)

@@ -189,6 +189,7 @@ def join_neighbourhood(
     ledger: Ledger,
     view: DeviceView,
     now_us: Callable[[], int],
+    believed_us: Callable[[], int],
 ) -> Asked:
     """Make docket, desk, courier and log watch; raises SettingsError."""
     pinned = pinned_policy(home / section.policy_file)
@@ -199,7 +200,16 @@ def join_neighbourhood(
         look_back_us=int(section.look_back_days * DAY_US),
     )
     store, shelf = RequestStore(state), RingShelf(ring)
-    docket = Docket(state, store=store, trust=trust, policy=policy, device=view, shelf=shelf, now_us=now_us)
+    docket = Docket(
+        state,
+        store=store,
+        trust=trust,
+        policy=policy,
+        device=view,
+        shelf=shelf,
+        now_us=now_us,
+        believed_us=believed_us,
+    )
     desk = RequestDesk(
         state,
         store=store,

@@ -35,7 +35,7 @@ from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import format_time
 
 Folder = Annotated[Path, Parameter(name="--dir", help="The agency's folder.")]
-Leaf = Annotated[str, Parameter(help="The request's leaf hash, or its first six digits or more.")]
+Leaf = Annotated[str, Parameter(name="request", help="The request's leaf hash, or its first six digits or more.")]
 
 agency_app = App(name="agency", help="An agency's tools: ask in public, fetch what was shared, open and check it.")
 
@@ -173,7 +173,10 @@ def agency_open(
 ) -> None:
     """Open a bundle and check everything in it: the request, the log's proof, the seals of capture, each file."""
     place = AgencyFolder.load(folder)
-    leaf = request or bundle.resolve().parent.parent.name
+    place_of = bundle.resolve().parent.parent
+    if request is None and place_of.parent != (folder / "requests").resolve():
+        raise AgencyError(f"{bundle} does not lie where it was fetched to; say whose it is: --request HASH")
+    leaf = request or place_of.name
     with working("opening and checking", as_json=as_json):
         opened = open_bundle(bundle, place.identity(), out, request_leaf=_whole(place, leaf), policy=place.policy())
     if as_json:

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from broker.facts import read_facts
 from broker.files import read_bytes, read_text
 from broker.log.readers import folder_reader, http_reader
+from broker.log.storage import CHECKPOINT_PATH
 from broker.log.verify import verify_log
 from broker.settings import SettingsError
 from broker.terminal import AsJson, say, say_json, working
@@ -42,6 +43,7 @@ def log_verify(
         raise SettingsError("give --neighbourhood FILE, or both --policy FILE and --operator-key KEY")
     kept = None if since is None else read_bytes(since, max_bytes=MAX_NOTE_BYTES, error=SettingsError)
     read = http_reader(where) if where.startswith(("http://", "https://")) else folder_reader(Path(where))
+    read(CHECKPOINT_PATH)  # a log that can't be reached is not one that does not hold
     with working("checking the log", as_json=as_json):
         report = verify_log(
             read,

@@ -105,13 +105,16 @@ def device_status(*, home: Home, as_json: AsJson = False) -> None:
 
 @app.command(name="ring")
 def device_ring(*, home: Home) -> None:
-    """Ring a running doorbell, as its button does."""
-    ControlClient(home).call("ring")
+    """Ring a running doorbell, as its button does. Under privacy the bell is silent, too."""
+    rung = ControlClient(home).call("ring")
+    say(f"rang {rung['device']}")
 
 
 @app.command(name="privacy")
 def device_privacy(
-    state: Annotated[Literal["on", "off"], Parameter(help="on: nothing is filmed or kept.")], *, home: Home
+    state: Annotated[Literal["on", "off"], Parameter(help="on: nothing is filmed or kept, and the bell is silent.")],
+    *,
+    home: Home,
 ) -> None:
     """Stop or resume filming."""
     ControlClient(home).call("privacy", on=state == "on")
@@ -180,7 +183,7 @@ def _show_status(status: dict[str, Any]) -> None:
     table.add_row("outbox", f"{status['outbox']['messages']} messages wait")
     for one in status["links"]:
         how = "connected" if one["connected"] else f"not connected: {one['last_error'] or 'trying'}"
-        table.add_row("broker", f"{one['broker']} {how}")
+        table.add_row("broker", escape(f"{one['broker']} {how}"))
     unsound = requests["unverified"]
     more = f", {unsound} announcement{'s' * (unsound != 1)} did not verify" if unsound else ""
     table.add_row("requests", f"{requests['waiting']} wait for you, {requests['known']} known{more}")

@@ -38,7 +38,7 @@ logs.configure()  # to standard error, whatever a command imports: standard outp
 app = App(name="review", help="See who asks, and decide.")
 
 MAX_CUT_S = 86_400.0
-Leaf = Annotated[str, Parameter(help="The request, by its first six digits or more.")]
+Leaf = Annotated[str, Parameter(name="request", help="The request, by its first six digits or more.")]
 OwnerKeyFile = Annotated[Path, Parameter(name="--owner-key", help="Your owner.key.json.")]
 
 
@@ -120,7 +120,9 @@ def review_approve(
     with _working("opening and sealing", quiet=as_json):
         bundle, materials = _bundle(client, verified, device, owner, chosen)
     if not as_json:
-        show_bundle(bundle, verified.request)
+        show_bundle(bundle, verified)
+        if not (yes or preview):
+            say("to look at the very clips first: answer no, and use --preview")
     if not yes:
         with _previewed(materials, bundle) if preview else _nothing():
             _ask()
@@ -283,7 +285,10 @@ def _working(what: str, *, quiet: bool) -> Iterator[Any]:
 def _ask() -> None:
     if not sys.stdin.isatty():
         raise CommandError("not approved: no terminal to ask on; look with 'review show' and use --yes")
-    if input("Send exactly this? Type yes: ").strip() != "yes":
+    answer = input("Send exactly this? Type yes: ").strip().lower()
+    if answer == "y":
+        answer = input("Type the whole word yes: ").strip().lower()
+    if answer != "yes":
         raise CommandError("not approved; nothing was sent")
 
 

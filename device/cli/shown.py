@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from broker.wire.encoding import format_time
-from broker.wire.records import Request
 from device.consent.release import Bundle
+from device.consent.trust import VerifiedRequest
 
 
 def show_request(summary: dict[str, Any]) -> None:
@@ -30,6 +30,7 @@ def show_request(summary: dict[str, Any]) -> None:
             "kept for",
             f"{request['retention_days']} days; shared onward with: {', '.join(request['sharing']) or 'nobody'}",
         ),
+        ("not for", ", ".join(request["excludes"])),
         ("contact", request["contact"]),
         ("expires", request["expires_at"]),
     ]
@@ -41,8 +42,9 @@ def show_request(summary: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def show_bundle(bundle: Bundle, request: Request) -> None:
+def show_bundle(bundle: Bundle, verified: VerifiedRequest) -> None:
     """Show what the agency would get: every file, and what it is."""
+    request, agency = verified.request, verified.agency
     table = Table("file", "bytes", "what it is", title="This is what they get")
     kinds = {
         "request.dsse.json": "the request, as it stands in the public log",
@@ -59,4 +61,7 @@ def show_bundle(bundle: Bundle, request: Request) -> None:
         table.add_row(file.name, f"{file.bytes:,}", what)
     console = Console()
     console.print(table)
+    console.print(
+        escape(f"to {agency.name}, for case {request.case}: {request.purpose}; kept {request.retention_days} days")
+    )
     console.print(f"sealed to {request.recipient}, {len(bundle.sealed):,} bytes, SHA-256 {bundle.sha256}")

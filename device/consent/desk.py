@@ -23,6 +23,8 @@ from .trust import Trust, VerifiedRequest
 
 log = structlog.get_logger()
 
+SHORTEST = 6  # hex digits, enough to mean one request
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -203,7 +205,9 @@ class RequestDesk:
         exact = self._store.get(leaf)
         if exact is not None:
             return exact
-        found = [stored for stored in self._store.every() if len(leaf) >= 6 and stored.leaf.startswith(leaf)]  # noqa: PLR2004 - enough to mean one
+        if len(leaf) < SHORTEST:
+            raise ConsentError(f"{leaf!r} is too short to name a request; give its first {SHORTEST} digits or more")
+        found = [stored for stored in self._store.every() if stored.leaf.startswith(leaf)]
         if len(found) != 1:
             how = "no" if not found else "more than one"
             raise ConsentError(f"{how} request here begins with {leaf[:64]!r}; 'latchstring review list' shows them")

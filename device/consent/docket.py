@@ -73,7 +73,9 @@ class Docket:
         device: DeviceView,
         shelf: ClipShelf,
         now_us: Callable[[], int],
+        believed_us: Callable[[], int],
     ) -> None:
+        """`believed_us` is the time by which requests are closed: `now_us`, unless that has just leapt."""
         self._state = state
         self._store = store
         self._trust = trust
@@ -81,6 +83,7 @@ class Docket:
         self._device = device
         self._shelf = shelf
         self._now_us = now_us
+        self._believed_us = believed_us
         self.refused_unverified = 0
 
     def consider(self, announced: Iterable[tuple[str, bytes]]) -> None:
@@ -100,7 +103,7 @@ class Docket:
 
     def expire(self) -> None:
         """Close what has expired, and forget what ended long ago without a decision."""
-        now_us = self._now_us()
+        now_us = self._believed_us()
         for leaf in self._store.expired(now_us):
             with self._state.transaction() as tx:
                 self.close(tx, leaf, "expired", now_us)

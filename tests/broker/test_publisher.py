@@ -123,7 +123,7 @@ async def test_without_a_broker_nothing_is_published() -> None:
 
 async def test_the_embedded_broker_is_never_away() -> None:
     """It lives as long as the process; what is published there arrives."""
-    async with open_outlet(MqttSection(port=0)) as outlet:
+    async with open_outlet(MqttSection(port=0), max_connections=100) as outlet:
         await outlet.run(lambda: pytest.fail("it was not away"))
         await outlet.publish("latchstring/log/checkpoint", b"note", retain=True)
         assert await retained(outlet.port, "checkpoint") == {"latchstring/log/checkpoint": b"note"}

@@ -25,7 +25,7 @@ def run(arguments: list[str], folder: Path, **environment: str) -> subprocess.Co
     ("arguments", "complaint"),
     [
         (["device", "run", "--home", "HOME"], "latchstring device init"),
-        (["device", "status", "--home", "HOME"], "no daemon runs"),
+        (["device", "status", "--home", "HOME"], "no device's folder"),
         (["device", "check", "--home", "HOME"], "device.key"),
         ([*INIT, "--source", "scene:empty-porch", "--owner", "nowhere.json"], "latchstring owner init"),
         ([*INIT, "--source", "scene:empty-porch", "--owner", "/dev/zero"], "not an owner's public key file"),

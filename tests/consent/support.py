@@ -75,7 +75,7 @@ class Home:
         )  # fmt: skip
         self.docket = Docket(
             self.state, store=store, trust=trust, policy=self.policy, device=device, shelf=self.shelf,
-            now_us=lambda: self.now_us,
+            now_us=lambda: self.now_us, believed_us=lambda: self.now_us,
         )  # fmt: skip
         self.desk = RequestDesk(
             self.state, store=store, docket=self.docket, ledger=self.ledger, trust=trust, limits=self.policy.limits,

@@ -84,10 +84,13 @@ async def test_a_deep_folder_is_reached(tmp_path: Path) -> None:
 
 
 def test_nobody_there_says_what_to_do(tmp_path: Path) -> None:
-    """Without a daemon the line names the command that starts it."""
+    """Without a daemon the line names the command that starts it; without a device, the one that makes it."""
     for home in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(ControlError, match="latchstring device run"):
+        with pytest.raises(ControlError, match="latchstring device init"):
             ControlClient(home).call("status")
+    (tmp_path / "device.toml").touch()
+    with pytest.raises(ControlError, match="latchstring device run"):
+        ControlClient(tmp_path).call("status")
 
 
 @pytest.mark.parametrize(

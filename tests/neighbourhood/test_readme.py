@@ -99,7 +99,7 @@ def free(port: int) -> bool:
 
 def test_the_readme_shows_its_two_commands() -> None:
     """One command to see it work, one for the tests; both set up what they need."""
-    demo, tests = commands("Twenty seconds to see it work")
+    demo, tests = commands("See it work")
     assert demo.endswith("latchstring demo --once --out demo-run")
     assert tests.endswith("-m pytest")
     for command in (demo, tests):
