@@ -221,11 +221,12 @@ class Daemon:
     async def _first_picture(self) -> None:
         """Wait until it films, or tell why a file or scene can't be used. A camera may come later."""
         until = time.monotonic() + FIRST_PICTURE_S
-        while time.monotonic() < until and self._film.health().state in {"starting", "failed"}:
-            if self._film.health().state == "failed" and not self._spec.live:
-                why = self._keeper.counters.source_lost
-                if why:
-                    raise SourceError(source=self.source, reason=why)
+        while time.monotonic() < until:
+            film, why = self._film.health(), self._keeper.counters.source_lost
+            if film.frames or film.state in {"lost", "ended", "private"}:
+                return
+            if film.state == "failed" and why and not self._spec.live:
+                raise SourceError(source=self.source, reason=why)
             await asyncio.sleep(0.02)
 
     async def status(self) -> dict[str, Any]:

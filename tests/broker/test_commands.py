@@ -123,7 +123,7 @@ def test_an_address_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[s
     key = "A" * 43 + "="
     (tmp_path / "policy.txt").write_text(POLICY_TEXT)
     given = ("--policy", tmp_path / "policy.txt", "--operator-key", key)
-    assert "[::1" in fail(capsys, "log", "verify", "http://[::1", *given)
+    assert "Invalid port" in fail(capsys, "log", "verify", "http://[::1", *given)
     assert str(facts) in fail(capsys, "log", "verify", "http://[::1", "--neighbourhood", facts, "--since", facts / "x")
 
 

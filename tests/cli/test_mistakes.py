@@ -57,6 +57,17 @@ def test_a_mistake_is_one_line(tmp_path: Path, arguments: list[str], complaint: 
     assert not (tmp_path / "home" / "device.toml").exists()
 
 
+def test_a_film_that_can_not_be_used_ends_the_device(tmp_path: Path) -> None:
+    """A file that is no film: one line, at once, and not a daemon that films nothing."""
+    (tmp_path / "good.json").write_bytes(_public())
+    (tmp_path / "text.mp4").write_text("this is no film")
+    assert run([*INIT, "--source", "file:text.mp4", "--owner", "good.json"], tmp_path).returncode == 0
+    done = run(["device", "run", "--home", "HOME"], tmp_path)
+    assert done.returncode == 1
+    assert "is no video that can be read" in done.stderr.strip().splitlines()[-1]
+    assert "ready" not in done.stdout
+
+
 def test_a_variable_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     """A whole section in one variable, and not as JSON."""
     (tmp_path / "home").mkdir()
