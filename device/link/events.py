@@ -1,4 +1,4 @@
-"""What the topics of DESIGN section 5 carry: payloads built, and those that come in parsed strictly. Pure."""
+"""What a device's topics carry: payloads built, and those that come in parsed strictly. Pure."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""The one door: the only code by which anything derived from pixels leaves the device (DESIGN section 2: 1, 5, 7).
+"""The one door: the only code by which anything derived from pixels leaves the device (the README's promises 1, 5, 7).
 
 What holds, whoever calls and with whatever arguments:
 

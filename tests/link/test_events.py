@@ -1,4 +1,4 @@
-"""Payloads as DESIGN section 5 has them, and strict parsing of what comes in."""
+"""Payloads as the README has them, and strict parsing of what comes in."""
 
 import json
 

@@ -70,7 +70,7 @@ def test_health_templates_name_fields_of_the_health_payload() -> None:
 
 
 def test_no_picture_and_no_stream_is_offered() -> None:
-    """Footage never goes over MQTT: there is no camera or image entity (DESIGN, one door)."""
+    """Footage never goes over MQTT: there is no camera or image entity (one door)."""
     text = json.dumps(discovered())
     assert not re.search(r"camera\"|image|stream|snapshot|thumbnail", text)
 

@@ -91,7 +91,7 @@ def test_health_is_the_one_topic_at_qos_0(state: State) -> None:
 
 
 def test_with_one_broker_nothing_tells_of_reviews(state: State) -> None:
-    """Neither the number nor the sensor for it: a match must not show (DESIGN, silence says nothing)."""
+    """Neither the number nor the sensor for it: a match must not show (silence says nothing)."""
     retained = RetainedTable()
     voice = reporter(open_outbox(state), retained, tell_reviews=False)
     before = values(retained)
