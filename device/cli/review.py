@@ -20,7 +20,7 @@ from broker import logs
 from broker.terminal import AsJson, say, say_json
 from broker.wire.encoding import format_time, from_base64, parse_time
 from broker.wire.proofs import parse_policy
-from broker.wire.records import Release, Request
+from broker.wire.records import Approval, Release, Request
 from broker.wire.rules import Limits
 from device.consent.release import Bundle, ClipMaterial, DeviceFacts
 from device.consent.trust import Trust, VerifiedRequest
@@ -159,11 +159,10 @@ def review_ledger(*, home: Home, as_json: AsJson = False) -> None:
     if as_json:
         say(*(line.decode() for line in envelopes))
     else:
-        table = Table("no.", "when (UTC)", "what", "request")
+        table = Table("no.", "when (UTC)", "what", "request", "")
         for entry in map(LedgerEntry.parse, envelopes):
-            table.add_row(
-                str(entry.seq), format_time(entry.at_us)[:19], entry.kind, str(entry.body.get("request", ""))[:12]
-            )
+            request = str(entry.body.get("request", ""))[:12]
+            table.add_row(str(entry.seq), format_time(entry.at_us)[:19], entry.kind, request, _what_left(entry))
         Console().print(table)
         say(f"{len(envelopes)} entries; " + ("the chain holds" if not problems else "THE CHAIN DOES NOT HOLD"))
     if problems:
@@ -303,3 +302,11 @@ def _released(final: dict[str, Any], bundle: Bundle, request: Request) -> dict[s
         "files": [file.model_dump(mode="json") for file in bundle.files],
         "receipt": final["receipt"],
     }
+
+
+def _what_left(entry: LedgerEntry) -> str:
+    if entry.kind == "approved":
+        approval = Approval.unverified(str(entry.body["approval"]).encode())
+        clips = len(approval.clips)
+        return f"{clips} clip{'s' * (clips != 1)}, {approval.bundle_bytes:,} bytes, to {approval.recipient[:16]}…"
+    return escape(str(entry.body.get("reason", "nothing was sent" if entry.kind == "declined" else "")))
