@@ -7,9 +7,8 @@ and tells the story; what each party does is done by the same commands that a us
 
 import asyncio
 import contextlib
-import secrets
+import json
 import signal
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,49 +23,35 @@ from device.control import ControlClient, ControlError
 from device.link.client import Connection
 from device.link.errors import BrokerLost
 from device.link.settings import BrokerAddress, LinkTiming
-from device.vault.disk import private_folder, write_secret
 
-from .children import run, serving
+from .children import run
 from .errors import CommandError
+from .stage import (
+    CAMERA,
+    DOORBELL,
+    SCENES,
+    Plan,
+    admit_agency,
+    camera_source,
+    fresh_folder,
+    start_devices,
+    start_neighbourhood,
+)
 from .story import LAT as ASKED_LAT
 from .story import LON as ASKED_LON
 from .story import Story, Teller
 
-DOORBELL, CAMERA = "front-door", "driveway"
-LAT, LON = 52.5200, 13.4050
 FILM_S = 40.0  # how long the scenes may take until both devices have something
 MATCH_S = 15.0
 CASE = "2026-004711"
-SCENES = {DOORBELL: "scene:doorbell-visitor", CAMERA: "scene:driveway-walker"}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Where everything is and which options were given."""
-
-    out: Path
-    video: Path | None
-    seed: int
-    mqtt_port: int
-    http_port: int
-
-    def home(self, device: str) -> Path:
-        """Return a device's folder."""
-        return self.out / device
-
-    def log(self, name: str) -> Path:
-        """Return a party's log file."""
-        return self.out / "logs" / f"{name}.log"
-
-    @property
-    def owner_key(self) -> Path:
-        """The owner's key file."""
-        return self.out / "household" / "owner.key.json"
-
-    @property
-    def passphrase(self) -> Path:
-        """The passphrase of this run's owner, in a file since nobody is asked."""
-        return self.out / "household" / "passphrase"
+WORDS = {
+    "offered": "verified, matches, waits for the owner",
+    "unmatched": "verified; nothing here matches, and nobody is told",
+    "approved": "approved by the owner",
+    "released": "its bundle is on its way",
+    "received": "its bundle has arrived",
+    "declined": "declined by the owner; nothing is sent, and nobody is told",
+}
 
 
 @dataclass(slots=True)
@@ -99,7 +84,7 @@ def demo(
     """
     if video is not None and not video.is_file():
         raise CommandError(f"{video} is no file")
-    plan = Plan(_fresh(out), None if video is None else video.resolve(), seed, mqtt_port, http_port)
+    plan = Plan(fresh_folder(out), None if video is None else video.resolve(), seed, mqtt_port, http_port)
     asyncio.run(_interruptible(plan, once=once))
 
 
@@ -129,13 +114,13 @@ async def _play(plan: Plan, *, once: bool) -> None:
     story = Story(plan.out)
     async with contextlib.AsyncExitStack() as stack:
         teller.heading("A neighbourhood on this machine")
-        await _start(plan, teller, stack)
+        await start_neighbourhood(plan, teller, stack)
         facts = read_facts(plan.out / "neighbourhood" / FACTS_NAME)
         seen = Seen()
         listener = asyncio.create_task(_listen(facts, seen, teller), name="listener")
         stack.callback(listener.cancel)
-        await _start_devices(plan, teller, stack)
-        await _admit(plan, teller)
+        await start_devices(plan, teller, stack)
+        await admit_agency(plan, teller)
         await _film(plan, seen, listener, teller)
         leaf = await _ask(plan, story, teller)
         await _match(plan, leaf, teller)
@@ -145,7 +130,7 @@ async def _play(plan: Plan, *, once: bool) -> None:
         story.devices(
             [
                 {"name": DOORBELL, "kind": "doorbell", "source": SCENES[DOORBELL]},
-                {"name": CAMERA, "kind": "camera", "source": _camera_source(plan)},
+                {"name": CAMERA, "kind": "camera", "source": camera_source(plan)},
             ]
         )
         story.events([*seen.of(DOORBELL), *seen.of(CAMERA)])
@@ -155,61 +140,7 @@ async def _play(plan: Plan, *, once: bool) -> None:
         teller.summary(story, await _sealed_bytes(plan))
         if not once:
             teller.go_on(plan.out, facts.url, plan.owner_key, plan.passphrase)
-            await asyncio.Event().wait()
-
-
-async def _start(plan: Plan, teller: Teller, stack: contextlib.AsyncExitStack) -> None:
-    private_folder(plan.out / "household")
-    private_folder(plan.out / "logs")
-    write_secret(plan.passphrase, secrets.token_urlsafe(18).encode() + b"\n")
-    ports = ("--mqtt-port", str(plan.mqtt_port), "--http-port", str(plan.http_port))
-    folder = str(plan.out / "neighbourhood")
-    with teller.working("starting broker, log, feed and inbox; making the owner's key"):
-        household = asyncio.create_task(
-            run(
-                "owner", "init", "--out", str(plan.out / "household"), "--passphrase-file", str(plan.passphrase),
-                log=plan.log("owner"),
-            )
-        )  # fmt: skip
-        log = plan.log("neighbourhood")
-        await stack.enter_async_context(serving(log, "broker", "run", "--dir", folder, *ports))
-        await household
-    teller.tell("neighbourhood", "runs: MQTT broker, public log, feed and evidence inbox")
-    teller.tell("owner", "has a key that opens the footage; the devices get its public half alone")
-
-
-async def _start_devices(plan: Plan, teller: Teller, stack: contextlib.AsyncExitStack) -> None:
-    async def start(device: str, kind: str, source: str, metres: int) -> None:
-        await run(
-            "device", "init", "--home", str(plan.home(device)), "--name", device, "--kind", kind, "--source", source,
-            "--owner", str(plan.out / "household" / "owner.pub.json"), "--lat", str(LAT + metres / 111_000),
-            "--lon", str(LON), "--neighbourhood", str(plan.out / "neighbourhood" / FACTS_NAME),
-            "--seed", str(plan.seed), log=plan.log(f"{device}-init"),
-        )  # fmt: skip
-        await stack.enter_async_context(serving(plan.log(device), "device", "run", "--home", str(plan.home(device))))
-
-    with teller.working("starting a doorbell and a camera"):
-        async with asyncio.TaskGroup() as group:
-            group.create_task(start(DOORBELL, "doorbell", SCENES[DOORBELL], 0))
-            group.create_task(start(CAMERA, "camera", _camera_source(plan), 20))
-    teller.tell(DOORBELL, "films")
-    teller.tell(CAMERA, "films" + (f" {plan.video.name}" if plan.video else ""))
-
-
-async def _admit(plan: Plan, teller: Teller) -> None:
-    application = await run(
-        "agency", "init", "--dir", str(plan.out / "agency"), "--id", "springfield-pd",
-        "--name", "Springfield Police Department", "--domain", "police.springfield.example",
-        "--contact", "footage@police.springfield.example",
-        "--neighbourhood", str(plan.out / "neighbourhood" / FACTS_NAME), log=plan.log("agency"),
-    )  # fmt: skip
-    file = plan.out / "agency" / "application.json"
-    file.write_text(application, encoding="utf-8")
-    await run(
-        "broker", "admit", str(file), "--dir", str(plan.out / "neighbourhood"),
-        "--evidence", "Letter of the city clerk, seen by the operator", log=plan.log("operator"),
-    )  # fmt: skip
-    teller.tell("operator", "admits Springfield Police Department; the admission is an entry of the public log")
+            await _watch(plan, teller)
 
 
 async def _listen(facts: Facts, seen: Seen, teller: Teller) -> None:
@@ -341,6 +272,22 @@ async def _check(plan: Plan, facts: Facts, story: Story, teller: Teller) -> None
     teller.tell("public", f"checks the log: {report['size']} entries, every hash and rule holds")
 
 
+async def _watch(plan: Plan, teller: Teller) -> None:
+    """Tell what becomes of further requests at each device, until interrupted."""
+    known: dict[tuple[str, str], str] | None = None
+    while True:
+        now: dict[tuple[str, str], str] = {}
+        for device in (DOORBELL, CAMERA):
+            with contextlib.suppress(ControlError):  # it is being stopped, or the user stopped it
+                listed = (await asyncio.to_thread(ControlClient(plan.home(device)).exchange, "requests"))[1]
+                now.update({(device, one["leaf"]): one["state"] for one in json.loads(listed)})
+        for (device, leaf), state in now.items():
+            if known is not None and known.get((device, leaf)) != state:
+                teller.tell(device, f"request {leaf[:12]}: {WORDS.get(state, state)}")
+        known = now
+        await asyncio.sleep(0.5)
+
+
 async def _sealed_bytes(plan: Plan) -> dict[str, int]:
     found = {}
     for device in (DOORBELL, CAMERA):
@@ -349,18 +296,5 @@ async def _sealed_bytes(plan: Plan) -> dict[str, int]:
     return found
 
 
-def _camera_source(plan: Plan) -> str:
-    return SCENES[CAMERA] if plan.video is None else f"file:{plan.video}"
-
-
 def _old(event: dict[str, Any], seconds: float) -> bool:
     return time.time_ns() // 1_000 - parse_time(event["start"]) > seconds * 1_000_000
-
-
-def _fresh(out: Path | None) -> Path:
-    if out is None:
-        return Path(tempfile.mkdtemp(prefix="latchstring-demo-"))
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CommandError(f"{out} exists and is not an empty folder; give another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    return out.resolve()

@@ -185,8 +185,10 @@ class Teller:
             ("the public feed", f"{url}/"),
             ("ask again", f"latchstring agency post {again} --dir {out / 'agency'}"),
             ("see who asks", f"latchstring review list --home {out / 'front-door'}"),
+            ("look at one", f"latchstring review show REQUEST --home {out / 'front-door'}"),
             ("approve", f"{approve} --owner-key {owner_key} --passphrase-file {passphrase}"),
             ("decline", f"latchstring review decline REQUEST --home {out / 'driveway'}"),
+            ("fetch", f"latchstring agency fetch REQUEST --dir {out / 'agency'}"),
             ("ring the bell", f"latchstring device ring --home {out / 'front-door'}"),
         ]
         for what, command in lines:
