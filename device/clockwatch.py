@@ -2,9 +2,10 @@
 
 A camera without a battery-backed clock starts in the past and is set by the network; a faulty time server may set it a
 month ahead for a moment. Age and expiry, which can't be taken back, go by `believed_us`: the time that was believed
-last, carried on by the monotonic clock, until the wall clock has agreed with itself for a while. Pure.
+last, carried on by the monotonic clock, until the wall clock has agreed with itself for a while. No clock is read here.
 """
 
+import threading
 from dataclasses import dataclass
 
 SECOND_US = 1_000_000
@@ -22,7 +23,10 @@ class Reading:
 
 
 class ClockWatch:
-    """Tells the time to believe. `last_us` is what was believed before a restart, None at the first start."""
+    """Tells the time to believe, to any thread.
+
+    `last_us` is what was believed before a restart, None at the first start.
+    """
 
     def __init__(self, now: Reading, *, last_us: int | None) -> None:
         believed_us = now.wall_us
@@ -30,9 +34,14 @@ class ClockWatch:
             believed_us = last_us
         self._base = Reading(believed_us, now.monotonic_us)
         self._leapt: Reading | None = None
+        self._turn = threading.Lock()
 
     def believed_us(self, now: Reading) -> int:
         """Return the wall clock, or while it is in doubt the time that was believed, carried on."""
+        with self._turn:
+            return self._judge(now)
+
+    def _judge(self, now: Reading) -> int:
         carried_us = self._base.wall_us + now.monotonic_us - self._base.monotonic_us
         if abs(now.wall_us - carried_us) < LEAP_US:
             self._base, self._leapt = now, None

@@ -92,4 +92,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"it said nothing; see {log}"
+    return lines[-1].removeprefix("latchstring: ") if lines else f"it said nothing; see {log}"

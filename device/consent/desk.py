@@ -168,10 +168,9 @@ class RequestDesk:
 
     def spent_bundles(self) -> set[str]:
         """Return the files of bundles whose requests have ended: nobody needs them any more."""
-        ended = self._store.every(
+        return self._store.bundles(
             RequestState.RECEIVED, RequestState.UNDELIVERED, RequestState.EXPIRED, RequestState.WITHDRAWN
         )
-        return {stored.bundle for stored in ended if stored.bundle is not None}
 
     def received(self, leaf: str, receipt: bytes) -> None:
         """Keep the inbox's receipt."""

@@ -147,6 +147,15 @@ class RequestStore:
         )
         return [_stored(row) for row in rows]
 
+    def bundles(self, *states: RequestState) -> set[str]:
+        """Return the bundle files of the requests in some states."""
+        marks = ",".join("?" * len(states))
+        rows = self._state.query(
+            f"SELECT bundle FROM requests WHERE bundle IS NOT NULL AND state IN ({marks})",  # noqa: S608 - only marks are put in
+            tuple(str(state) for state in states),
+        )
+        return {str(bundle) for (bundle,) in rows}
+
     def expired(self, now_us: int) -> list[str]:
         """Return the leaf hashes of what is open still and has expired."""
         marks = ",".join("?" * len(CLOSABLE))

@@ -1,5 +1,8 @@
 """A clock that leaps is believed once it has stayed there; one that ticks is believed always."""
 
+import sys
+import threading
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +58,29 @@ def test_however_it_leaps_it_is_never_believed_before_it_settled(leaps: list[int
         monotonic = min(number * 6_000_000, SETTLES_US - 1)
         believed = watch.believed_us(Reading(START + leap + monotonic, monotonic))
         assert abs(believed - START - monotonic) < LEAP_US * (number + 1)
+
+
+def test_every_thread_may_ask() -> None:
+    """Film, requests and health ask at once, while the clock leaps to and fro: each gets an answer."""
+    watch = ClockWatch(Reading(START, 0), last_us=None)
+    failed: list[BaseException] = []
+
+    def ask(leap: int) -> None:
+        try:
+            for number in range(20_000):
+                ahead = leap if number % 3 else 0
+                watch.believed_us(Reading(START + ahead + number, number))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=ask, args=(leap * DAY_US,)) for leap in range(1, 5)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failed == []

@@ -12,6 +12,7 @@ from typing import Any
 import aiomqtt
 
 from device.link.client import NO_DELAY
+from device.link.events import Health
 from device.link.outbox import SCHEMA, Outbox, OutboxLimits
 from device.link.settings import Backoff, LinkTiming
 from device.vault.state import State
@@ -25,6 +26,16 @@ PROMPT = LinkTiming(
     reconnect=Backoff(first_s=0.02, cap_s=0.05),
     resend=Backoff(first_s=0.1, cap_s=0.2),
 )
+
+
+def health(**changes: Any) -> Health:
+    """Return a device's health, changed as told."""
+    fields = {
+        "problem": "", "segments_lost": 0, "frames_per_second": 15.0, "frames_dropped": 0, "storage_used_bytes": 1,
+        "storage_limit_bytes": 2, "outbox_messages": 0, "outbox_dropped": 0, "outbox_epoch": "e",
+        "outbox_oldest_seq": 1, "outbox_next_seq": 1,
+    }  # fmt: skip
+    return Health(**{**fields, **changes})
 
 
 @contextmanager

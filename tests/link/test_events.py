@@ -10,7 +10,6 @@ from broker.wire.encoding import WireError, parse_time
 from device.link.events import (
     MAX_RECEIPT_BYTES,
     Happening,
-    Health,
     event_payload,
     health_payload,
     parse_receipt,
@@ -19,6 +18,7 @@ from device.link.events import (
     ring_payload,
     switch_payload,
 )
+from tests.link.support import health
 
 
 def happening(**changes: object) -> Happening:
@@ -58,20 +58,10 @@ def test_the_small_payloads() -> None:
     assert ring == {"event_type": "ring", "id": "e1", "at": "2023-11-14T22:13:20.000000Z"}
     assert (switch_payload(on=True), switch_payload(on=False)) == (b"ON", b"OFF")
     assert reviews_payload(12) == b"12"
-    health = Health(
-        problem="camera lost: unplugged",
-        segments_lost=0,
-        frames_per_second=14.96,
-        frames_dropped=2,
-        storage_used_bytes=3,
-        storage_limit_bytes=4,
-        outbox_messages=5,
-        outbox_dropped=6,
-        outbox_epoch="e",
-        outbox_oldest_seq=7,
-        outbox_next_seq=8,
+    problem = "camera lost: unplugged"
+    body = json.loads(
+        health_payload(health(problem=problem, frames_per_second=14.96, outbox_oldest_seq=7, outbox_next_seq=8))
     )
-    body = json.loads(health_payload(health))
     assert (body["frames_per_second"], body["problem"]) == (15.0, "camera lost: unplugged")
     assert (body["outbox_epoch"], body["outbox_oldest_seq"], body["outbox_next_seq"]) == ("e", 7, 8)
 

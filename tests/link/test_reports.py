@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 
 from broker.wire import topics
-from device.link.events import Happening, Health
+from device.link.events import Happening
 from device.link.outbox import Outbox
 from device.link.reports import RING_LIFE_US, DeviceCard, Reporter
 from device.link.retained import RetainedTable
 from device.vault.state import State
-from tests.link.support import open_outbox
+from tests.link.support import health, open_outbox
 
 CARD = DeviceCard(device="porch", name="Porch", kind="doorbell", version="0.1.0")
 START_US = 1_700_000_000_000_000
@@ -83,7 +83,7 @@ def test_health_is_the_one_topic_at_qos_0(state: State) -> None:
     """It comes often, and the next one makes up for a lost one."""
     retained = RetainedTable()
     voice = reporter(open_outbox(state), retained)
-    voice.health(_health())
+    voice.health(health())
     voice.privacy(on=True)
     qos = {value.topic: value.qos for value in retained.newer_than(0)}
     assert qos.pop("latchstring/porch/health") == 0
@@ -101,19 +101,3 @@ def test_with_one_broker_nothing_tells_of_reviews(state: State) -> None:
     apart = RetainedTable()
     reporter(open_outbox(state), apart).reviews(3)
     assert values(apart)["latchstring/porch/reviews"] == b"3"
-
-
-def _health() -> Health:
-    return Health(
-        problem="",
-        segments_lost=0,
-        frames_per_second=15.0,
-        frames_dropped=0,
-        storage_used_bytes=1,
-        storage_limit_bytes=2,
-        outbox_messages=0,
-        outbox_dropped=0,
-        outbox_epoch="e",
-        outbox_oldest_seq=1,
-        outbox_next_seq=1,
-    )
