@@ -12,7 +12,8 @@ the place it speaks of: a byte, a number, a clip, which have moved on where the 
 The rule for a capture chain. Eviction notes the highest number it took (`seals.let_go`). Every segment above that, up
 to the head, must be in a file, the head's own with the head's hash: a chain that ends early has lost something, also
 when no file of it is left. If eviction took all, the head included, nothing is missing. At or below that number gaps
-are by design, since pins keep single clips. Above the head may stand what was written and not yet indexed.
+are by design, since pins keep single clips. Above the head stand segments of a clip that is being written, whose index
+may lag behind its file: something to know. In any other clip they are what a start has yet to take up.
 """
 
 import os
@@ -136,7 +137,7 @@ class _Check:
         self._folder = folder
         self._state = state
         self._key = public_key
-        self._links: defaultdict[tuple[str, str], list[tuple[str, Link]]] = defaultdict(list)
+        self._links: defaultdict[tuple[str, str], list[_Place]] = defaultdict(list)
         self.clip_count = self.segment_count = self.byte_count = 0
 
     def files(self) -> Iterator[Finding]:
@@ -162,7 +163,7 @@ class _Check:
         known = {(extent.device, extent.camera): extent for extent in seals.extents(self._state)}
         for device, camera in sorted(known.keys() | self._links.keys()):
             extent = known.get((device, camera)) or Extent(device, camera, Head(), -1)
-            links = sorted(self._links[device, camera], key=lambda item: item[1].statement.seq)
+            links = sorted(self._links[device, camera], key=lambda place: place.link.statement.seq)
             where = f"capture chain {device}/{camera}"
             yield from _order(where, links, extent)
             yield from _extent(where, links, extent)
@@ -186,7 +187,8 @@ class _Check:
     def _file(self, path: Path, found: Scan, size: int, info: ClipInfo | None) -> Iterator[Finding]:
         indexed = 0 if info is None else info.bytes
         for damage in found.damage:
-            inside = damage.offset < indexed
+            # What has a whole record behind it was on disk before that, and so was acknowledged.
+            inside = damage.offset < max(indexed, found.whole_end)
             text = f"{damage.length} bytes can't be read: {damage.reason}"
             if not inside:
                 text += "; never acknowledged, the next start cuts it"
@@ -211,10 +213,9 @@ class _Check:
         if lost:
             yield Finding(Severity.ERROR, str(path), f"{lost} indexed records are not in the file as they were")
         if ahead:
-            where = f"{path} byte {info.bytes}"
-            yield Finding(
-                Severity.WARNING, where, "records from here on are ahead of the index; the next start adds them"
-            )
+            where, being_written = f"{path} byte {info.bytes}", info.end_us is None
+            severity, when = _lag(being_written)
+            yield Finding(severity, where, f"records from here on are ahead of the index; {when}")
         if unknown:
             text = f"{unknown} records are not in the index; rebuild it: latchstring device check --rebuild"
             yield Finding(Severity.WARNING, str(path), text)
@@ -239,12 +240,30 @@ class _Check:
             return
         if info is not None and (said.device, said.camera) != (info.device, info.camera):
             yield Finding(Severity.ERROR, where, f"the segment is of {said.device}/{said.camera}, the clip is not")
-        self._links[said.device, said.camera].append((where, link))
+        being_written = info is not None and info.end_us is None
+        self._links[said.device, said.camera].append(_Place(where, link, being_written=being_written))
 
 
-def _order(where: str, links: list[tuple[str, Link]], extent: Extent) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A link of a chain, and where it stands."""
+
+    where: str
+    link: Link
+    being_written: bool
+
+
+def _lag(being_written: bool) -> tuple[Severity, str]:
+    """Return how bad it is to be ahead of the index, and what will be done about it."""
+    if being_written:
+        return Severity.INFO, "the clip is being written; its end adds them, or the next start"
+    return Severity.WARNING, "the next start adds them"
+
+
+def _order(where: str, links: list[_Place], extent: Extent) -> Iterator[Finding]:
     """Check that what is here is one chain, each link once, each naming the one before if that is here."""
-    for (_, before), (place, link) in pairwise(links):
+    for one, other in pairwise(links):
+        before, link, place = one.link, other.link, other.where
         seq, said = link.statement.seq, before.statement.seq
         missing = min(seq - 1, extent.let_go) - said
         if seq == said:
@@ -255,9 +274,9 @@ def _order(where: str, links: list[tuple[str, Link]], extent: Extent) -> Iterato
             yield Finding(Severity.INFO, where, f"{missing} segments before number {seq} are not here: they made room")
 
 
-def _extent(where: str, links: list[tuple[str, Link]], extent: Extent) -> Iterator[Finding]:
+def _extent(where: str, links: list[_Place], extent: Extent) -> Iterator[Finding]:
     """Check that all is here that must be, and that the head is the one that the index knows."""
-    here = {link.statement.seq: link for _, link in links}
+    here = {place.link.statement.seq: place.link for place in links}
     for first, last in _missing(here, extent.let_go + 1, extent.head.seq):
         which = f"segment {first} is" if first == last else f"segments {first} to {last} are"
         end = ", where the chain ends" if last == extent.head.seq else ""
@@ -268,9 +287,11 @@ def _extent(where: str, links: list[tuple[str, Link]], extent: Extent) -> Iterat
     if head is not None and head.hash != extent.head.hash:
         text = f"its last segment, number {extent.head.seq}, is not the one that the index knows"
         yield Finding(Severity.ERROR, where, text)
-    if max(here, default=-1) > extent.head.seq:
-        text = f"segments from number {extent.head.seq + 1} on are ahead of the index; the next start takes them up"
-        yield Finding(Severity.WARNING, where, text)
+    ahead = [place for place in links if place.link.statement.seq > extent.head.seq]
+    if ahead:
+        severity, when = _lag(all(place.being_written for place in ahead))
+        text = f"segments from number {extent.head.seq + 1} on are ahead of the index; {when}"
+        yield Finding(severity, where, text)
 
 
 def _missing(here: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -33,7 +33,7 @@ VERSION = 1
 MARK = b"\xf5LSR"
 MAX_META_BYTES = 128 * 1024
 MAX_DATA_BYTES = 32 * 1024 * 1024
-CHUNK = 1024 * 1024
+FIRST_CHUNK, CHUNK = 4 * 1024, 1024 * 1024
 CLIP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 _FIELDS = Struct(">4sBII")
@@ -179,11 +179,6 @@ def encode_record(kind: RecordType, meta: Mapping[str, Any], data: bytes = b"") 
     return b"".join((fields, _CRC.pack(zlib.crc32(fields)), text, data, _CRC.pack(body_crc)))
 
 
-def record_bytes(meta: Mapping[str, Any], data: bytes) -> int:
-    """Return how long the record will be."""
-    return HEAD_BYTES + len(canonical(dict(meta))) + len(data) + _CRC.size
-
-
 def encode_end(end_us: int) -> bytes:
     """Return the record that closes a clip."""
     return encode_record(RecordType.END, {"end_us": end_us})
@@ -269,16 +264,19 @@ def _next_head(file: BinaryIO, offset: int, size: int) -> int:
 
 
 def _marks(file: BinaryIO, offset: int) -> Iterator[int]:
+    # The next head is most often near: a file with damage all over must not be read through again for each of it.
+    size = FIRST_CHUNK
     while True:
         file.seek(offset)
-        chunk = file.read(CHUNK)
+        chunk = file.read(size)
         place = chunk.find(MARK)
         while place >= 0:
             yield offset + place
             place = chunk.find(MARK, place + 1)
-        if len(chunk) < CHUNK:
+        if len(chunk) < size:
             return
-        offset += CHUNK - len(MARK) + 1  # a mark may lie across two chunks
+        offset += size - len(MARK) + 1  # a mark may lie across two chunks
+        size = min(2 * size, CHUNK)
 
 
 def _meta(text: bytes) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ touched here; that, and the order of things, is `clipstore`'s.
 """
 
 import json
-from collections.abc import Container
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .clipfile import Header, Record, RecordType, SegmentMeta
@@ -58,6 +58,10 @@ class ClipInfo:
     bytes: int
     last_seq: int = -1
 
+    def covers(self, start_us: int, end_us: int) -> bool:
+        """Tell whether some of [start_us, end_us) is in the clip."""
+        return self.start_us < end_us and self.until_us > max(start_us, self.start_us)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentInfo:
@@ -102,33 +106,60 @@ class IndexedRecord:
         """The first byte after the record."""
         return self.offset + self.length
 
+    @property
+    def until_us(self) -> int:
+        """The moment up to which the clip goes by this record."""
+        return self.start_us + self.duration_us
+
+
+Entry = tuple[IndexedRecord, Link | None]  # a record, and a segment's link of the chain
 
 _CLIP = "clip, device, camera, event, kind, labels, start_us, until_us, end_us, bytes, last_seq"
 
 
-def add_clip(tx: Transaction, header: Header, length: int) -> None:
-    """Index a clip whose file holds its header alone: `length` bytes."""
-    labels = json.dumps(header.labels)
-    start = header.start_us
-    tx.execute(
-        f"INSERT INTO clips ({_CLIP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, -1)",  # noqa: S608 - a constant list of columns
-        (header.clip, header.device, header.camera, header.event, header.kind, labels, start, start, length),
+def new_clip(header: Header, length: int) -> ClipInfo:
+    """Return what is to be said of a clip whose file holds its header alone: `length` bytes."""
+    return ClipInfo(
+        clip=header.clip,
+        device=header.device,
+        camera=header.camera,
+        event=header.event,
+        kind=header.kind,
+        labels=header.labels,
+        start_us=header.start_us,
+        until_us=header.start_us,
+        end_us=None,
+        bytes=length,
     )
 
 
-def add_record(tx: Transaction, clip: str, record: IndexedRecord, link: Link | None) -> None:
-    """Index a record that stands at the end of the clip's file; `link` is a segment's."""
+def add_clip(tx: Transaction, info: ClipInfo) -> None:
+    """Index a clip that `new_clip` describes."""
     tx.execute(
+        f"INSERT INTO clips ({_CLIP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant list of columns
+        (
+            info.clip, info.device, info.camera, info.event, info.kind, json.dumps(info.labels), info.start_us,
+            info.until_us, info.end_us, info.bytes, info.last_seq,
+        ),
+    )  # fmt: skip
+
+
+def add_records(tx: Transaction, clip: str, entries: Sequence[Entry]) -> None:
+    """Index records that stand at the end of the clip's file, in its order."""
+    if not entries:
+        return
+    rows = [row for row, _ in entries]
+    tx.execute_many(
         "INSERT INTO records (clip, offset, length, type, start_us, duration_us) VALUES (?, ?, ?, ?, ?, ?)",
-        (clip, record.offset, record.length, record.type, record.start_us, record.duration_us),
+        [(clip, row.offset, row.length, row.type, row.start_us, row.duration_us) for row in rows],
     )
-    until_us = record.start_us + record.duration_us
-    end_us = record.start_us if record.type is RecordType.END else None
-    seq = -1 if link is None else link.statement.seq
+    until_us = max(row.until_us for row in rows)
+    end_us = next((row.start_us for row in rows if row.type is RecordType.END), None)
+    last_seq = max((link.statement.seq for _, link in entries if link is not None), default=-1)
     changed = tx.execute(
         "UPDATE clips SET bytes = ?, until_us = max(until_us, ?), end_us = coalesce(end_us, ?), "
         "last_seq = max(last_seq, ?) WHERE clip = ?",
-        (record.end, until_us, end_us, seq, clip),
+        (rows[-1].end, until_us, end_us, last_seq, clip),
     )
     if not changed:
         raise ClipError(f"clip {clip} is not in the ring")
@@ -169,6 +200,17 @@ def all_clips(reader: Reader) -> list[ClipInfo]:
     return [_clip(row) for row in reader.query(sql)]
 
 
+def open_clips(reader: Reader) -> list[ClipInfo]:
+    """Return the clips that have not ended, as far as they are indexed, oldest first."""
+    sql = f"SELECT {_CLIP} FROM clips WHERE end_us IS NULL ORDER BY start_us, clip"  # noqa: S608 - a constant list of columns
+    return [_clip(row) for row in reader.query(sql)]
+
+
+def sizes(reader: Reader) -> dict[str, int]:
+    """Return every clip's bytes, as far as indexed."""
+    return dict(reader.query("SELECT clip, bytes FROM clips"))
+
+
 def clips_between(reader: Reader, start_us: int, end_us: int, camera: str | None) -> list[ClipInfo]:
     """Return the clips that cover some of [start_us, end_us), oldest first."""
     sql = (
@@ -191,20 +233,16 @@ def records_of(reader: Reader, clip: str, kind: RecordType | None = None) -> lis
     ]
 
 
-def totals(reader: Reader) -> tuple[int, int, int | None]:
-    """Return bytes, number of clips, and the start of the oldest."""
-    ((used, clips, oldest_us),) = reader.query("SELECT coalesce(sum(bytes), 0), count(*), min(start_us) FROM clips")
-    return used, clips, oldest_us
+def totals(reader: Reader) -> tuple[int, int]:
+    """Return the bytes and the number of all clips, as far as they are indexed. Reads them all."""
+    ((used, clips),) = reader.query("SELECT coalesce(sum(bytes), 0), count(*) FROM clips")
+    return used, clips
 
 
-def open_and_used_bytes(reader: Reader, end_bytes: int) -> tuple[int, int]:
-    """Return the bytes of open clips and of all clips, with `end_bytes` for each end record still to come."""
-    ((opened, used),) = reader.query(
-        "SELECT coalesce(sum(CASE WHEN end_us IS NULL THEN bytes + ?1 END), 0), "
-        "coalesce(sum(bytes + CASE WHEN end_us IS NULL THEN ?1 ELSE 0 END), 0) FROM clips",
-        (end_bytes,),
-    )
-    return opened, used
+def oldest_start_us(reader: Reader) -> int | None:
+    """Return the start of the oldest clip."""
+    ((oldest_us,),) = reader.query("SELECT min(start_us) FROM clips")
+    return None if oldest_us is None else int(oldest_us)
 
 
 def add_pin(tx: Transaction, clip: str, reason: str, at_us: int) -> None:
@@ -217,14 +255,18 @@ def drop_pins(tx: Transaction, reason: str) -> None:
     tx.execute("DELETE FROM pins WHERE reason = ?", (reason,))
 
 
-def protected(reader: Reader, max_bytes: int) -> dict[str, int]:
-    """Return the clips that pins protect, with their bytes: the newest pins, as far as they fit into `max_bytes`."""
+def protected(reader: Reader, max_bytes: int, grown: Mapping[str, int]) -> dict[str, int]:
+    """Return the clips that pins protect, with their bytes: the newest pins, as far as they fit into `max_bytes`.
+
+    `grown` has the bytes of clips whose files are ahead of the index.
+    """
     rows = reader.query(
         "SELECT clip, bytes FROM pins JOIN clips USING (clip) GROUP BY clip "
         "ORDER BY max(at_us) DESC, start_us DESC, clip"
     )
     found: dict[str, int] = {}
-    for clip, size in rows:
+    for clip, indexed in rows:
+        size = max(indexed, grown.get(clip, 0))
         max_bytes -= size
         if max_bytes < 0:
             break
@@ -232,25 +274,31 @@ def protected(reader: Reader, max_bytes: int) -> dict[str, int]:
     return found
 
 
-def oldest_ended(reader: Reader, spared: Container[str]) -> str | None:
+def oldest_ended(reader: Reader, spared: Collection[str]) -> str | None:
     """Return the oldest clip that is not being written and not spared."""
-    rows = reader.query("SELECT clip FROM clips WHERE end_us IS NOT NULL ORDER BY start_us, clip")
-    return next((clip for (clip,) in rows if clip not in spared), None)
+    rows = reader.query(
+        "SELECT clip FROM clips WHERE end_us IS NOT NULL ORDER BY start_us, clip LIMIT ?", (len(spared) + 1,)
+    )
+    return _first_not(rows, spared)
 
 
-def oldest_before(reader: Reader, before_us: int, spared: Container[str]) -> str | None:
+def oldest_before(reader: Reader, before_us: int, spared: Collection[str]) -> str | None:
     """Return the oldest clip that is not spared, and ended before `before_us`."""
-    rows = reader.query("SELECT clip FROM clips WHERE end_us < ? ORDER BY start_us, clip", (before_us,))
-    return next((clip for (clip,) in rows if clip not in spared), None)
+    # That it began before then follows, and has an index.
+    rows = reader.query(
+        "SELECT clip FROM clips WHERE start_us < ?1 AND end_us < ?1 ORDER BY start_us, clip LIMIT ?2",
+        (before_us, len(spared) + 1),
+    )
+    return _first_not(rows, spared)
 
 
-def describe(record: Record) -> tuple[IndexedRecord, Link | None]:
+def describe(record: Record, *, read: Callable[[bytes], Link] = read_link) -> Entry:
     """Return a record's row, and a segment's link of the chain; raises ClipError if meta and statement don't agree."""
     link = None
     try:
         if record.type is RecordType.SEGMENT:
             meta = SegmentMeta.parse(record.meta)
-            link = read_link(meta.statement)
+            link = read(meta.statement)
             said = link.statement
             if (said.start, said.duration_us, said.sha256) != (meta.start_us, meta.duration_us, meta.sha256):
                 raise ClipError("a segment's record and its signed statement do not say the same")
@@ -263,6 +311,10 @@ def describe(record: Record) -> tuple[IndexedRecord, Link | None]:
         type=record.type, offset=record.offset, length=record.length, start_us=start_us, duration_us=duration_us
     )
     return row, link
+
+
+def _first_not(rows: Iterable[Row], spared: Collection[str]) -> str | None:
+    return next((clip for (clip,) in rows if clip not in spared), None)
 
 
 def _clip(row: Row) -> ClipInfo:

@@ -8,17 +8,20 @@ Invariants, on top of those of `clipstore`:
 3. Pins protect at most `pinned_share` of `max_bytes`: the newest pins, as far as they fit; older ones protect no
    longer, and even protected clips give way to recording when nothing else is left. So no number of requests stops it.
 4. A clip older than `max_age_s` goes, unless a pin protects it.
-5. An append that returned is on disk; one that raised left no trace.
+5. An append that returned is on disk, and its clip can be read that far; one that raised left no trace.
+6. An append costs one write and one sync of the clip's file, and no look at the index: what is written is counted in
+   memory. An evicted or ended clip costs one transaction.
 
 Steps:
 
 - begin:    age -> room -> clipstore.create
 - append:   room -> clipstore.append. On a full disk, however large the bound: evict the oldest, try again
-- end:      clipstore.append of the end record
+- end:      clipstore.append of the end record, which commits what waits for the index
 - evict:    clipstore.evict, with the choice made inside its transaction, so that no pin comes between
 - start-up: recovery -> end of each clip that was open -> age -> room, should the bound have been made smaller
 
-Begin, append and end wait for one another; reading and pinning wait only for transactions, never for a clip's fsync.
+Begin, append and end wait for one another; reading, pinning and counting wait only for transactions, never for a
+clip's fsync: a disk that stalls holds up who writes, and nobody else. Nothing is queued in here.
 """
 
 import contextlib
@@ -31,12 +34,13 @@ from typing import TypeVar
 import structlog
 
 from . import clipindex
-from .clipfile import Header, RecordType, SegmentMeta, encode_end, read_meta, read_record, record_bytes
-from .clipindex import ClipInfo, SegmentInfo, ThumbnailInfo
+from .clipfile import Header, RecordType, SegmentMeta, encode_end, read_meta, read_record
+from .clipindex import ClipInfo, IndexedRecord, SegmentInfo, ThumbnailInfo
 from .clipstore import ClipStore, Step, no_step
 from .disk import Disk, LocalDisk, is_full, private_folder
 from .errors import ClipError, RingFullError, StateFullError
 from .recovery import Recovery, recover
+from .seals import Reader
 from .state import State, Transaction
 
 SECOND_US = 1_000_000
@@ -120,20 +124,24 @@ class ClipRing:
 
     def clip(self, clip: str) -> ClipInfo:
         """Return one clip; raises ClipError if it is not here (any more)."""
-        info = clipindex.find_clip(self._state, clip)
+        info = self._store.open.info(clip) or clipindex.find_clip(self._state, clip)
         if info is None:
             raise ClipError(f"clip {clip[:80]} is not in the ring; it may have made room for newer ones")
         return info
 
     def clips(self, start_us: int, end_us: int, camera: str | None = None) -> list[ClipInfo]:
         """Return the clips that cover some of [start_us, end_us), oldest first; open ones as far as written."""
-        return clipindex.clips_between(self._state, start_us, end_us, camera)
+        ahead = self._store.open.infos()
+        found = {info.clip: info for info in clipindex.clips_between(self._state, start_us, end_us, camera)}
+        for info in ahead:
+            if info.covers(start_us, end_us) and camera in {None, info.camera} and not _ended(found.get(info.clip)):
+                found[info.clip] = info
+        return sorted(found.values(), key=lambda info: (info.start_us, info.clip))
 
     def segments(self, clip: str) -> list[SegmentInfo]:
         """Return a clip's segments in order; raises ClipError."""
-        self.clip(clip)
-        rows = clipindex.records_of(self._state, clip, RecordType.SEGMENT)
         found = []
+        rows = self._records(clip, RecordType.SEGMENT)
         with self._reading(clip) as path, path.open("rb") as file:
             for row in rows:
                 meta = SegmentMeta.parse(read_meta(file, row.offset))
@@ -152,9 +160,10 @@ class ClipRing:
 
     def thumbnails(self, clip: str) -> list[ThumbnailInfo]:
         """Return a clip's thumbnails in order; raises ClipError."""
-        self.clip(clip)
-        rows = clipindex.records_of(self._state, clip, RecordType.THUMBNAIL)
-        return [ThumbnailInfo(clip=clip, offset=row.offset, length=row.length, at_us=row.start_us) for row in rows]
+        return [
+            ThumbnailInfo(clip=clip, offset=row.offset, length=row.length, at_us=row.start_us)
+            for row in self._records(clip, RecordType.THUMBNAIL)
+        ]
 
     def read_sealed(self, item: SegmentInfo | ThumbnailInfo) -> bytes:
         """Return the sealed bytes, their CRC checked; raises ClipError if they are damaged or evicted."""
@@ -181,12 +190,13 @@ class ClipRing:
     def expire(self) -> int:
         """Evict the clips that are too old; returns how many. Call it now and then: `begin` does, too.
 
-        Raises RingFullError on a disk that is too full even for that.
+        While something is being written, on a disk that stalls perhaps, it leaves them to the next call. Raises
+        RingFullError on a disk that is too full even for that.
         """
         before_us = self._clock() - self._max_age_us
         count = 0
-        with self._writing("the oldest"):
-            while self._evict(lambda tx: clipindex.oldest_before(tx, before_us, self._protected(tx)), "age"):
+        with self._writing("the oldest", wait=False) as mine:
+            while mine and self._evict(lambda tx: clipindex.oldest_before(tx, before_us, self._protected(tx)), "age"):
                 count += 1
         return count
 
@@ -200,14 +210,12 @@ class ClipRing:
 
     def usage(self) -> Usage:
         """Tell how full the ring is."""
-        used, clips, oldest_us = clipindex.totals(self._state)
-        protected = clipindex.protected(self._state, self._pinned_bytes)
         return Usage(
-            bytes=used,
+            bytes=self._store.used_bytes,
             max_bytes=self._max_bytes,
-            clips=clips,
-            pinned_bytes=sum(protected.values()),
-            oldest_us=oldest_us,
+            clips=self._store.count,
+            pinned_bytes=sum(self._protected(self._state).values()),
+            oldest_us=clipindex.oldest_start_us(self._state),
         )
 
     def rebuild_index(self) -> Recovery:
@@ -218,7 +226,7 @@ class ClipRing:
         not looked after any more. A power cut in the middle is mended by the next start, which takes up every file.
         """
         with self._writing("the index"):
-            if any(info.end_us is None for info in clipindex.all_clips(self._state)):
+            if clipindex.open_clips(self._state):
                 raise ClipError("a clip is being written; end it before the index is rebuilt")
             with self._state.transaction() as tx:
                 clipindex.forget_all(tx)
@@ -227,9 +235,8 @@ class ClipRing:
     def _start_up(self) -> Recovery:
         with self._writing("start-up"):
             recovered = self._with_space("start-up", lambda: recover(self._store, next_out=self._oldest))
-            for info in clipindex.all_clips(self._state):
-                if info.end_us is None:
-                    self.end(info.clip, end_us=info.until_us)
+            for info in clipindex.open_clips(self._state):
+                self.end(info.clip, end_us=info.until_us)
             self.expire()
             self._make_room(0)
         return recovered
@@ -239,22 +246,29 @@ class ClipRing:
             info = self.clip(clip)
             if info.end_us is not None:
                 raise ClipError(f"clip {clip} has ended; nothing can be added")
+            draft = self._store.draft(info, kind, meta, sealed)
             if kind is not RecordType.END:
-                self._make_room(record_bytes(meta, sealed))
-            self._with_space(clip, lambda: self._store.append(info, kind, meta, sealed))
+                self._make_room(len(draft.data))
+            self._with_space(clip, lambda: self._store.append(draft))
+
+    def _records(self, clip: str, kind: RecordType) -> list[IndexedRecord]:
+        self.clip(clip)
+        ahead = {row.offset: row for row, _ in self._store.open.waiting(clip, kind)}
+        indexed = {row.offset: row for row in clipindex.records_of(self._state, clip, kind)}
+        return [row for _, row in sorted((indexed | ahead).items())]
 
     def _make_room(self, count: int) -> None:
         """Evict until `count` more bytes fit under the bound; evicts nothing if they can't."""
-        open_bytes, used = clipindex.open_and_used_bytes(self._state, END_BYTES)
-        if count and open_bytes + count > self._max_bytes:
+        being_written = self._store.open.infos()
+        ends = END_BYTES * len(being_written)
+        if count and sum(info.bytes for info in being_written) + ends + count > self._max_bytes:
             raise RingFullError(
                 f"{count} more bytes do not fit into the clip ring of {self._max_bytes} bytes beside the clip "
                 "being written; raise the ring's max_bytes or make clips shorter"
             )
-        while used + count > self._max_bytes:
+        while self._store.used_bytes + ends + count > self._max_bytes:
             if self._evict(self._oldest, "bytes") is None:
                 return
-            _, used = clipindex.open_and_used_bytes(self._state, END_BYTES)
 
     def _with_space(self, clip: str, action: Callable[[], T]) -> T:
         """Do what needs room on the disk; evict the oldest clip and try again for as long as the disk is full."""
@@ -288,17 +302,22 @@ class ClipRing:
         protected = self._protected(tx)
         return clipindex.oldest_ended(tx, protected) or clipindex.oldest_ended(tx, {})
 
-    def _protected(self, tx: Transaction) -> dict[str, int]:
-        return clipindex.protected(tx, self._pinned_bytes)
+    def _protected(self, reader: Reader) -> dict[str, int]:
+        grown = {info.clip: info.bytes for info in self._store.open.infos()}
+        return clipindex.protected(reader, self._pinned_bytes, grown)
 
     @contextlib.contextmanager
-    def _writing(self, what: str) -> Iterator[None]:
+    def _writing(self, what: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the writer's turn; False, with nothing held, if it is another's and is not waited for."""
         self._state.refuse_nesting()  # the writer's turn comes before the state's: the other way round could deadlock
-        with self._writer:
-            try:
-                yield
-            except OSError as error:
-                raise ClipError(f"{self._store.folder}: writing {what} failed: {error.strerror}") from error
+        mine = self._writer.acquire(blocking=wait)
+        try:
+            yield mine
+        except OSError as error:
+            raise ClipError(f"{self._store.folder}: writing {what} failed: {error.strerror}") from error
+        finally:
+            if mine:
+                self._writer.release()
 
     @contextlib.contextmanager
     def _reading(self, clip: str) -> Iterator[Path]:
@@ -309,3 +328,7 @@ class ClipRing:
             raise ClipError(f"clip {clip} is not in the ring any more; it made room for newer ones") from error
         except OSError as error:
             raise ClipError(f"{path} could not be read: {error.strerror}") from error
+
+
+def _ended(info: ClipInfo | None) -> bool:
+    return info is not None and info.end_us is not None

@@ -54,13 +54,12 @@ def recover(store: ClipStore, *, next_out: Callable[[Transaction], str | None]) 
     `next_out` names the clip that eviction takes next.
     """
     total = Recovery()
-    present = set()
-    for path in clip_files(store.folder):
-        present.add(path.stem)
-        total += _take_up(store, path)
-    missing = [info.clip for info in clipindex.all_clips(store.state) if info.clip not in present]
+    missing = clipindex.sizes(store.state)
+    for name in clip_names(store.folder):
+        total += _take_up(store, store.path(name), missing.pop(name, None))
     if missing:
-        total += _forget(store, missing, next_out)
+        total += _forget(store, sorted(missing), next_out)
+    store.recount()
     if total != Recovery():
         log.warning(
             "clips_recovered",
@@ -73,9 +72,10 @@ def recover(store: ClipStore, *, next_out: Callable[[Transaction], str | None]) 
     return total
 
 
-def clip_files(folder: Path) -> list[Path]:
-    """Return the clip files in a folder, by name."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if CLIP_NAME.fullmatch(path.stem))
+def clip_names(folder: Path) -> list[str]:
+    """Return the names of the clips that have a file in a folder, in order."""
+    names = (path.stem for path in folder.iterdir() if path.suffix == SUFFIX)
+    return sorted(name for name in names if CLIP_NAME.fullmatch(name))
 
 
 def _forget(store: ClipStore, missing: list[str], next_out: Callable[[Transaction], str | None]) -> Recovery:
@@ -91,13 +91,14 @@ def _forget(store: ClipStore, missing: list[str], next_out: Callable[[Transactio
     return Recovery(forgotten=len(missing), findings=findings)
 
 
-def _take_up(store: ClipStore, path: Path) -> Recovery:
+def _take_up(store: ClipStore, path: Path, indexed: int | None) -> Recovery:
+    """Bring one file in step with its row, which says `indexed` bytes."""
     size = path.stat().st_size
-    info = clipindex.find_clip(store.state, path.stem)
+    if size == indexed:
+        return Recovery()
+    info = None if indexed is None else clipindex.find_clip(store.state, path.stem)
     if info is None:
         return _take_up_new(store, path, size)
-    if size == info.bytes:
-        return Recovery()
     if size < info.bytes:
         with store.state.transaction() as tx:
             gone = clipindex.cut_clip(tx, info.clip, size)
@@ -135,26 +136,27 @@ def _index(
     findings = [
         f"{path}: byte {damage.offset}: {damage.reason}" for damage in found.damage if damage.offset < found.whole_end
     ]
-    indexed = 0
+    entries = []
+    for record in found.records:
+        if record.type is RecordType.HEADER:
+            continue
+        try:
+            row, link = clipindex.describe(record)
+            if link is not None and camera is not None and link.statement.camera != camera.camera:
+                raise ClipError("it is of another camera")  # noqa: TRY301 - one place reports what a record lacks
+        except ClipError as error:
+            findings.append(f"{path}: byte {record.offset}: {error}")
+        else:
+            entries.append((row, link))
     with store.state.transaction() as tx:
         if header is not None:
-            clipindex.add_clip(tx, header, found.records[0].end)
-        for record in found.records:
-            if record.type is RecordType.HEADER:
-                continue
-            try:
-                row, link = clipindex.describe(record)
-                if link is not None and camera is not None and link.statement.camera != camera.camera:
-                    raise ClipError("it is of another camera")  # noqa: TRY301 - one place reports what a record lacks
-            except ClipError as error:
-                findings.append(f"{path}: byte {record.offset}: {error}")
-                continue
-            clipindex.add_record(tx, clip, row, link)
+            clipindex.add_clip(tx, clipindex.new_clip(header, found.records[0].end))
+        clipindex.add_records(tx, clip, entries)
+        for _, link in entries:
             if link is not None:
                 seals.learn(tx, link)
-            indexed += 1
         store.step("recover: records indexed")
-    return Recovery(indexed=indexed + (header is not None), findings=tuple(findings))
+    return Recovery(indexed=len(entries) + (header is not None), findings=tuple(findings))
 
 
 def _cut_tail(store: ClipStore, path: Path, size: int, end: int) -> Recovery:

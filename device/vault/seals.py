@@ -1,9 +1,10 @@
 """The seal of capture: each segment's digest, signed by the device into one chain for each camera.
 
 A link is a `SegmentStatement` in a DSSE envelope; `prev` is the SHA-256 of the payload before it, 64 zeros at first.
-`sign` only makes a statement. The chain moves on when the clip ring has the segment's record on disk: then, in the
-transaction that indexes it, `extend` moves the head. A statement that was signed and never stored therefore leaves
-no gap, and one that was stored and not indexed is learned again from its file (`learn`), so that no two share a `seq`.
+`sign` only makes a statement. The chain moves on when the clip ring has the segment's record on disk: then
+`Chains.extend` moves the head, in memory. A statement that was signed and never stored therefore leaves no gap. The
+table's head follows with the rows of the index (`settle`); what a crash leaves behind it is learned again from the
+clip files (`learn`) before anything is signed, so that no two segments share a `seq`.
 
 Beside the head stands how far eviction has taken links away (`let_go`): every link above that, up to the head, was
 stored here and never given up, so it must be here. Below it pins may have left links standing, in any pattern.
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.wire.encoding import WireError
-from broker.wire.envelopes import parse_envelope
+from broker.wire.envelopes import parse_envelope, sign_envelope
 from broker.wire.records import SegmentStatement
 
 from .errors import ClipError
@@ -78,6 +79,52 @@ class Link:
         return Head(self.statement.seq, self.hash)
 
 
+class Chains:
+    """Where each chain of an open state stands, by what is on disk: ahead of the table by what is not indexed yet.
+
+    One for a state (`State.companion`), shared by who signs and by the clip ring, which alone moves it. Beside that it
+    remembers what was signed last, so that it need not be parsed to be stored.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[str, str], Head] = {}
+        self._signed: tuple[bytes, Link] | None = None
+
+    def head(self, reader: Reader, *, device: str, camera: str) -> Head:
+        """Return a camera's last stored link."""
+        found = self._heads.get((device, camera))
+        if found is None:
+            found = self._heads.setdefault((device, camera), read_head(reader, device=device, camera=camera))
+        return found
+
+    def signed(self, envelope: bytes, link: Link) -> None:
+        """Remember what an envelope of ours says."""
+        self._signed = (envelope, link)
+
+    def read(self, envelope: bytes) -> Link:
+        """Return what `read_link` returns."""
+        signed = self._signed
+        return signed[1] if signed is not None and signed[0] == envelope else read_link(envelope)
+
+    def check_next(self, reader: Reader, link: Link) -> None:
+        """Raise ClipError if `link` does not follow the head."""
+        statement = link.statement
+        head = self.head(reader, device=statement.device, camera=statement.camera)
+        if (statement.seq, statement.prev) != (head.seq + 1, head.hash):
+            raise ClipError(
+                f"{statement.device}/{statement.camera}: statement {statement.seq} does not follow {head.seq}; "
+                "sign each segment after the one before is stored"
+            )
+
+    def extend(self, link: Link) -> None:
+        """Move the head to a link that follows it, and is on disk."""
+        self._heads[link.statement.device, link.statement.camera] = link.head
+
+    def forget(self) -> None:
+        """Let the tables say where the chains stand: start-up has learnt from the files."""
+        self._heads.clear()
+
+
 class CaptureChain:
     """One camera's chain, for who signs: the film side of the daemon, one thread at a time for each camera."""
 
@@ -87,11 +134,12 @@ class CaptureChain:
         self._key = device_key
         self._device = device
         self._camera = camera
+        self._chains = state.companion(Chains)
 
     @property
     def head(self) -> Head:
         """The last link that is stored."""
-        return read_head(self._state, device=self._device, camera=self._camera)
+        return self._chains.head(self._state, device=self._device, camera=self._camera)
 
     def sign(self, *, start_us: int, duration_us: int, sha256: str) -> bytes:
         """Return the envelope for the next segment; `sha256` is of its plaintext, in hex. Nothing is stored by it."""
@@ -105,7 +153,10 @@ class CaptureChain:
             sha256=sha256,
             prev=head.hash,
         )
-        return statement.sign(self._key.signing)
+        payload = statement.payload()
+        envelope = sign_envelope(payload, statement.payload_type(), self._key.signing)
+        self._chains.signed(envelope, Link(statement, hashlib.sha256(payload).hexdigest()))
+        return envelope
 
 
 def read_link(envelope: bytes) -> Link:
@@ -123,7 +174,7 @@ def payload_hash(envelope: bytes) -> str:
 
 
 def read_head(reader: Reader, *, device: str, camera: str) -> Head:
-    """Return a camera's last stored link."""
+    """Return a camera's last link as the table has it."""
     rows = reader.query("SELECT seq, hash FROM chain_heads WHERE device = ? AND camera = ?", (device, camera))
     return Head(*rows[0]) if rows else Head()
 
@@ -134,16 +185,13 @@ def extents(reader: Reader) -> list[Extent]:
     return [Extent(device, camera, Head(seq, digest), gone) for device, camera, seq, digest, gone in rows]
 
 
-def extend(tx: Transaction, link: Link) -> None:
-    """Move the head to `link`; raises ClipError if it does not follow the head, and then changes nothing."""
-    statement = link.statement
-    head = read_head(tx, device=statement.device, camera=statement.camera)
-    if (statement.seq, statement.prev) != (head.seq + 1, head.hash):
-        raise ClipError(
-            f"{statement.device}/{statement.camera}: statement {statement.seq} does not follow {head.seq}; "
-            "sign each segment after the one before is stored"
-        )
-    learn(tx, link)
+def settle(tx: Transaction, *, device: str, camera: str, head: Head) -> None:
+    """Let the table's head catch up with `head`, to which every link is on disk."""
+    tx.execute(
+        "INSERT INTO chain_heads (device, camera, seq, hash, let_go) VALUES (?, ?, ?, ?, -1) "
+        "ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > seq",
+        (device, camera, head.seq, head.hash),
+    )
 
 
 def learn(tx: Transaction, link: Link) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from .disk import PRIVATE_FILE, private_folder
 from .errors import MisuseError, StateBusyError, StateError, StateFullError, StateLockedError
@@ -37,6 +37,7 @@ LAYOUT_STATEMENTS = (
 
 Row = tuple[Any, ...]
 Values = Sequence[str | bytes | int | float | None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class Transaction:
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
         return self._open().execute(sql, values).rowcount
+
+    def execute_many(self, sql: str, rows: Sequence[Values]) -> None:
+        """Run one statement for each row of values."""
+        self._open().executemany(sql, rows)
 
     def query(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a SELECT, this transaction's own changes included."""
@@ -84,6 +89,7 @@ class State:
         self._lock_fd = lock_fd
         self._turn = threading.RLock()
         self._busy = False  # a transaction of the thread that holds _turn is open
+        self._companions: dict[type[Any], Any] = {}
 
     @classmethod
     def open(cls, path: Path, *, schemas: Sequence[Schema] = (), read_only: bool = False) -> Self:
@@ -181,6 +187,12 @@ class State:
         """Return all rows of a SELECT; other threads' transactions are waited for."""
         with self._turn, self._errors():
             return self._connection.execute(sql, values).fetchall()
+
+    def companion(self, kind: type[T]) -> T:
+        """Return the one `kind()` beside this open state: what a room knows in memory, ahead of its tables."""
+        with self._turn:
+            found: T = self._companions.setdefault(kind, kind())
+            return found
 
     def get_meta(self, key: str) -> str | None:
         """Return the small value kept under a key."""

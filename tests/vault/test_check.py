@@ -108,6 +108,7 @@ def test_broken_chain_is_found(tmp_path: Path) -> None:
         vault.record("a", at_s=0)
         with vault.state.transaction() as tx:
             tx.execute("UPDATE chain_heads SET hash = ?", ("f" * 64,))
+    with home(tmp_path) as vault:
         vault.record("b", at_s=10)
         found = [str(finding) for finding in vault.check().findings]
         assert len(found) == 1

@@ -1,16 +1,21 @@
 """Power lost at every step of recording, evicting, deciding and recovering: what was acknowledged is still there."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from device.vault.openclips import MAX_WAITING
 from device.vault.sealing import seal
 from tests.vault.support import (
     PLAIN_MARK,
@@ -120,7 +125,49 @@ def test_power_cut_at_every_step(quick: Path) -> None:
         assert_sound(folder, done)
         number += 1
     assert number > 60
-    assert {name.split(":")[0] for name in cut.seen} == {"create", "append", "evict", "disk", "decide"}
+    assert {name.split(":")[0] for name in cut.seen} == {"create", "append", "settle", "evict", "disk", "decide"}
+
+
+@pytest.mark.slow
+def test_power_cut_in_a_long_clip(quick: Path) -> None:
+    """Around the steps where what waits for the index is committed, nothing acknowledged is lost or doubled."""
+    count = MAX_WAITING + 3
+
+    def film(vault: Home, said: list[int]) -> None:
+        vault.begin("long", at_s=0)
+        for second in range(count):
+            vault.segment("long", at_s=second, size=60)
+            said.append(second)
+        vault.ring.end("long", end_us=START_US + count * SECOND_US)
+
+    probe = Cut()
+    with home(quick / "probe", disk=TearingDisk(probe), step=probe) as vault:
+        film(vault, [])
+    # From the last segments before the rows are committed to the clip's end, which commits the rest.
+    first = probe.seen.index("settle: rows written") - 8
+    assert probe.seen.count("settle: rows written") == 2
+    for at in range(first, len(probe.seen)):
+        cut, said, folder = Cut(at), list[int](), quick / str(at)
+        with suppress(PowerCutError), home(folder, disk=TearingDisk(cut), step=cut) as vault:
+            film(vault, said)
+        with home(folder) as vault:
+            held = [(segment.start_us - START_US) // SECOND_US for segment in vault.ring.segments("long")]
+            assert held in (said, [*said, len(said)])
+            assert vault.chain.head.seq == len(held) - 1
+            assert vault.check().findings == ()
+            assert_rebuilt_alike(folder, vault)
+
+
+def assert_rebuilt_alike(folder: Path, vault: Home) -> None:
+    """Hold the index to what the files alone say: one made anew beside it has the same rows, and the same chain."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        shutil.copytree(folder / "clips", Path(name) / "clips")
+        with home(Path(name)) as anew:
+            for table in ("clips", "records"):
+                rows = f"SELECT * FROM {table} ORDER BY 1, 2"
+                assert anew.state.query(rows) == vault.state.query(rows)
+            if vault.ring.usage().clips:
+                assert anew.chain.head == vault.chain.head
 
 
 @pytest.mark.slow
@@ -206,3 +253,55 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             found = sum(1 for _ in vault.ledger.entries())
             assert decisions <= found <= decisions + 1
             decisions = found
+
+
+CONTINUOUS = """
+import os, sys
+from pathlib import Path
+from tests.vault.support import home, SECOND_US, START_US
+with home(Path(sys.argv[1]), max_bytes=400_000) as vault:
+    number = vault.chain.head.seq + 1
+    while True:
+        clip = f"k{number:06}-{os.getpid()}"
+        vault.begin(clip, at_s=number)
+        for _ in range(70):
+            vault.segment(clip, at_s=number, size=700)
+            os.write(2, b"%d\\n" % number)
+            number += 1
+        vault.ring.end(clip, end_us=START_US + number * SECOND_US)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_while_filming_without_a_pause(tmp_path: Path) -> None:
+    """Clip after clip, each longer than what may wait for the index, the oldest evicted; killed 24 times at random.
+
+    What was said to be kept is there, or was evicted before what is there; no tail is torn, no number is doubled, and
+    the index is what the files alone say.
+    """
+    random = Random(4)
+    for _ in range(24):
+        with subprocess.Popen(
+            [sys.executable, "-c", CONTINUOUS, str(tmp_path)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        ) as child:
+            assert child.stderr is not None
+            first = int(child.stderr.readline())
+            time.sleep(random.uniform(0, 0.25))
+            os.kill(child.pid, signal.SIGKILL)
+            last = max([first, *(int(line) for line in child.stderr if line.endswith(b"\n"))])
+        with home(tmp_path, max_bytes=400_000) as vault:
+            report = vault.check()
+            assert report.clean, [str(finding) for finding in report.findings]
+            assert last <= vault.chain.head.seq <= last + 1
+            held = sorted(
+                (segment.start_us - START_US) // SECOND_US
+                for info in vault.ring.clips(0, 2 * START_US)
+                for segment in vault.ring.segments(info.clip)
+            )
+            assert held == list(range(held[0], vault.chain.head.seq + 1))
+            assert vault.ring.usage().bytes <= 400_000
+            assert_rebuilt_alike(tmp_path, vault)
+    assert held[0] > 0, "nothing was evicted: film for longer"
