@@ -83,7 +83,8 @@ def copy_member(tar: BinaryIO, member: Member) -> Iterator[bytes]:
 
 def _parse(block: bytes, data_at: int) -> Member:
     summed = sum(block) - sum(block[_CHECKSUM]) + len(block[_CHECKSUM]) * ord(" ")
-    if _octal(block[_CHECKSUM], "checksum") != summed:
+    # As every tar writes it: the field is no part of its own sum, so that any other spelling would go unnoticed.
+    if block[_CHECKSUM] != b"%06o\0 " % summed:
         raise BundleError(f"the bundle's tar header at byte {data_at - BLOCK} is damaged")
     if block[_MAGIC] not in _MAGICS:
         raise BundleError("the bundle is no ustar archive")
