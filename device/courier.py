@@ -98,7 +98,7 @@ class Courier:
             log.info("bundle_received", request=leaf[:16])
         self.sent.pop(leaf, None)
 
-    def _job(self, stored: StoredRequest) -> link.UploadJob:
+    def _job(self, stored: StoredRequest) -> "link.UploadJob":  # quoted: it is loaded when there is something to send
         if stored.approval is None or stored.bundle is None or stored.upload_seed is None:
             raise VaultError(f"request {stored.leaf[:12]} is {stored.state} without its bundle; the state is damaged")
         return link.UploadJob(

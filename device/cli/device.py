@@ -1,6 +1,5 @@
 """`latchstring device`: set up, run, look at and check one camera or doorbell."""
 
-import asyncio
 import json
 import time
 import tomllib
@@ -20,6 +19,7 @@ from broker.wire.encoding import WireError, format_time
 from broker.wire.topics import check_name
 from device.control import ControlClient
 from device.names import CLIPS_NAME, KEY_NAME, STATE_NAME
+from device.service import become_service
 from device.settings import FILE_NAME, check_settings, load_settings
 from device.vault.disk import private_folder, write_secret
 from device.vault.keys import DeviceKey, OwnerPublic
@@ -82,15 +82,7 @@ def device_init(
 @app.command(name="run")
 def device_run(*, home: Home) -> None:
     """Film, seal, tell, and serve the owner's tools, until interrupted."""
-    from device.daemon import Daemon  # noqa: PLC0415 - cv2 and av take their time
-
-    settings = load_settings(home)
-
-    async def serve() -> None:
-        daemon = Daemon(home, settings)
-        await daemon.run(on_ready=lambda: say(f"ready: {settings.device.name} films {daemon.source}"))
-
-    asyncio.run(serve())
+    become_service(home)
 
 
 @app.command(name="status")

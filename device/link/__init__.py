@@ -1,7 +1,10 @@
 """What carries: MQTT links with a durable outbox, Home Assistant's view of the device, and the one door for bundles.
 
-It carries and does not decide. `upload` is the only way out for anything derived from pixels.
+It carries and does not decide. `upload` is the only way out for anything derived from pixels; it is loaded when there
+is something to carry, since most devices never do.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from .errors import BrokerLost, LinkError, NotApproved, UploadInterrupted, UploadRefused
 from .events import Happening, Health
@@ -12,7 +15,9 @@ from .reports import DeviceCard, Reporter
 from .retained import RetainedTable
 from .session import LinkHealth, MqttLink
 from .settings import Backoff, BrokerAddress, BrokerTls, LinkTiming
-from .upload import UploadJob, UploadPatience, upload_bundle
+
+if TYPE_CHECKING:
+    from .upload import UploadJob, UploadPatience, upload_bundle
 
 __all__ = [
     "SCHEMA",
@@ -44,3 +49,11 @@ __all__ = [
     "same_broker",
     "upload_bundle",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"UploadJob", "UploadPatience", "upload_bundle"}:
+        from . import upload  # noqa: PLC0415 - httpx takes its time and memory
+
+        return getattr(upload, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
