@@ -163,7 +163,7 @@ class Daemon:
         self._spec = parse_source(settings.camera.source, base=home)
         self._film = Film(
             self._spec,
-            settings=film_settings(settings),
+            settings=film_settings(settings, home=home),
             new_id=new_event_id,
             sink=self._keeper.sink,
         )

@@ -12,7 +12,7 @@ from device.vault.clipring import ClipRing
 from device.vault.state import State
 from device.video.film import Film
 
-EVENT_FIELDS = ("event", "kind", "start_us", "end_us", "score", "clip")
+EVENT_FIELDS = ("event", "kind", "start_us", "end_us", "score", "clip", "label", "labelled_by")
 SHOWN_EVENTS = 20
 
 
@@ -66,7 +66,11 @@ class Vitals:
         return link.Health(
             problem=self.problem(),
             frames_per_second=film.fps,
+            frames=film.frames,
+            frames_decoded=film.decoded,
             frames_dropped=film.dropped,
+            decode_ms=film.decode_ms,
+            lag_ms=film.lag_ms,
             segments_lost=self._keeper.counters.segments_lost,
             storage_used_bytes=usage.bytes,
             storage_limit_bytes=usage.max_bytes,

@@ -7,7 +7,6 @@ When the disk is full, footage gives way: the ring evicts its oldest, for a segm
 is left to give up is something lost; then it is counted, and the health says so.
 """
 
-import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import assert_never
 import structlog
 
 from broker.wire.segments import encode_segment, segment_digest
+from device.handover import Handover
 from device.link import Happening, Reporter
 from device.vault.clipring import ClipRing
 from device.vault.errors import RingFullError
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 
 CAMERA = "main"
 MAX_QUEUE = 64
+MAX_QUEUE_BYTES = 8_000_000
 SCHEMA = Schema(
     "events",
     (
@@ -47,6 +48,7 @@ SCHEMA = Schema(
                 score INTEGER NOT NULL, clip TEXT) STRICT""",
             "CREATE INDEX events_by_time ON events (start_us)",
         ),
+        ("ALTER TABLE events ADD COLUMN label TEXT", "ALTER TABLE events ADD COLUMN labelled_by TEXT"),
     ),
 )
 
@@ -85,19 +87,21 @@ class Keeper:
         self._reporter = reporter
         self._on_failure = on_failure
         self._max_age_us = max_age_us
-        self._queue: queue.Queue[Output | None] = queue.Queue(MAX_QUEUE)
+        self._queue = Handover(most=MAX_QUEUE, most_bytes=MAX_QUEUE_BYTES)
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._lost_clips: set[str] = set()
         self.counters = KeeperCounters()
 
     def start(self, *, now_us: int) -> None:
         """End what a power cut left open, then begin to keep. Raises StateError."""
-        left = self._state.query("SELECT event, kind, start_us, score, clip FROM events WHERE end_us IS NULL")
-        for event, kind, start_us, score, clip in left:
+        left = self._state.query(
+            "SELECT event, kind, start_us, score, clip, label, labelled_by FROM events WHERE end_us IS NULL"
+        )
+        for event, kind, start_us, score, clip, label, labelled_by in left:
             self._event(
                 EventPhase(
                     event=event, kind=kind, phase="end", start_us=start_us, end_us=start_us, at_us=now_us, score=score,
-                    clip=clip,
+                    clip=clip, label=label, labelled_by=labelled_by,
                 )
             )  # fmt: skip
         self._thread.start()
@@ -108,28 +112,24 @@ class Keeper:
 
     def close(self) -> None:
         """Keep what was handed over, then end. Closing twice is fine."""
+        self._queue.close()
         if self._thread.is_alive():
-            self._queue.put(None)
             self._thread.join()
 
     @property
     def waiting(self) -> int:
         """How many outputs wait to be kept."""
-        return self._queue.qsize()
+        return len(self._queue)
 
     def _run(self) -> None:
-        while (output := self._queue.get()) is not None:
+        while (output := self._queue.take()) is not None:
             try:
                 self._keep(output)
             except Exception as error:  # noqa: BLE001 - handed to the daemon, which ends with it; the film may not hang
                 self._on_failure(error)
-                self._drain()
+                # Nothing more can be kept, but whoever hands over must not wait for ever.
+                self._queue.close(drop=True)
                 return
-
-    def _drain(self) -> None:
-        # Nothing more can be kept, but whoever puts must not wait for ever.
-        while self._queue.get() is not None:
-            pass
 
     def _keep(self, output: Output) -> None:
         match output:
@@ -165,6 +165,8 @@ class Keeper:
             end_us=event.end_us,
             score=event.score,
             clip=event.clip,
+            label=event.label,
+            labelled_by=event.labelled_by,
         )
         try:
             # Rather a new event than an old clip.
@@ -182,9 +184,19 @@ class Keeper:
     def _write_event(self, event: EventPhase, happening: Happening) -> None:
         with self._state.transaction() as tx:
             tx.execute(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " end_us = excluded.end_us, score = max(score, excluded.score), clip = coalesce(clip, excluded.clip)",
-                (event.event, event.kind, event.start_us, event.end_us, event.score, event.clip),
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " end_us = excluded.end_us, score = max(score, excluded.score), clip = coalesce(clip, excluded.clip),"
+                " label = excluded.label, labelled_by = excluded.labelled_by",
+                (
+                    event.event,
+                    event.kind,
+                    event.start_us,
+                    event.end_us,
+                    event.score,
+                    event.clip,
+                    event.label,
+                    event.labelled_by,
+                ),
             )
             if event.phase == "start":
                 tx.execute("DELETE FROM events WHERE start_us < ?", (event.at_us - self._max_age_us,))
@@ -205,6 +217,7 @@ class Keeper:
             return
         segment = output.segment
         plaintext = encode_segment(
+            codec=segment.config.codec,
             width=segment.config.width,
             height=segment.config.height,
             extradata=segment.config.extradata,

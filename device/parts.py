@@ -26,17 +26,20 @@ from device.consent.trust import Trust
 from device.courier import Courier, Destination
 from device.link.links import request_subscriptions
 from device.names import OUTGOING_NAME
-from device.settings import DeviceSettings, MqttSection, NeighbourhoodSection, SettingsError
+from device.settings import DeviceSettings, MqttSection, NeighbourhoodSection, SettingsError, Zone
 from device.vault.clipring import ClipRing
 from device.vault.disk import read_secret
 from device.vault.errors import VaultError
 from device.vault.keys import OwnerPublic
 from device.vault.ledger import Ledger
 from device.vault.state import State, Transaction
-from device.video.capture import CaptureSettings
+from device.video.attention import AttentionSettings
+from device.video.capture import CaptureSettings, V4l2Settings, parse_source
+from device.video.encoder import EncoderSettings
 from device.video.film import FilmSettings
 from device.video.motion import MotionSettings
 from device.video.recorder import RecorderSettings
+from device.video.zones import Polygon, ZoneError, check_polygon
 
 log = structlog.get_logger()
 
@@ -91,17 +94,28 @@ def requests_in(arrived: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]
     return found
 
 
-def film_settings(settings: DeviceSettings) -> FilmSettings:
-    """Return how to film."""
+def film_settings(settings: DeviceSettings, *, home: Path) -> FilmSettings:
+    """Return how to film; raises SettingsError for a zone that is none, VideoError for a source."""
     camera = settings.camera
-    # 5 is what the thresholds were made for; each step up or down is a quarter more or less.
-    coarser = 1.25 ** (5 - camera.sensitivity)
-    motion = MotionSettings()
+    detect = None if camera.detect_source is None else parse_source(camera.detect_source, base=home)
+    if detect is not None and detect.live != parse_source(camera.source, base=home).live:
+        raise SettingsError("camera.detect_source and camera.source are not two streams of one camera")
     return FilmSettings(
-        capture=CaptureSettings(loop=camera.loop, seed=camera.seed),
-        motion=MotionSettings(
-            threshold_contrast=motion.threshold_contrast * coarser, blob_area_share=motion.blob_area_share * coarser
+        capture=CaptureSettings(
+            loop=camera.loop,
+            seed=camera.seed,
+            detect=detect,
+            rtsp_transport=camera.rtsp_transport,
+            stall_s=camera.stall_s,
+            v4l2=V4l2Settings(input_format=camera.v4l2_format, size=camera.v4l2_size, fps=camera.v4l2_fps),
+            encoder=EncoderSettings(
+                codec=camera.codec, quality=camera.quality, preset=camera.preset, gop_s=camera.gop_s
+            ),
+            masks=_zones(camera.privacy_masks, "privacy_masks"),
         ),
+        motion=MotionSettings.for_sensitivity(camera.sensitivity, ignore=_zones(camera.ignore_zones, "ignore_zones")),
+        attention=AttentionSettings(eco=camera.eco),
+        labels=camera.labels,
         recorder=RecorderSettings(
             mode=camera.record,
             pre_roll_s=camera.pre_roll_s,
@@ -109,6 +123,16 @@ def film_settings(settings: DeviceSettings) -> FilmSettings:
             max_clip_s=camera.max_clip_s,
         ),
     )
+
+
+def _zones(zones: Sequence[Zone], key: str) -> tuple[Polygon, ...]:
+    checked = []
+    for number, zone in enumerate(zones):
+        try:
+            checked.append(check_polygon(zone))
+        except ZoneError as error:
+            raise SettingsError(f"camera.{key}[{number}] {error.reason}") from error
+    return tuple(checked)
 
 
 def broker_address(home: Path, section: MqttSection, client_id: str) -> link.BrokerAddress:

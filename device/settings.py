@@ -62,10 +62,24 @@ class DeviceSection(Section):
     indoor_takes_part: bool = False
 
 
+# A polygon's corners, each (x, y) in fractions of the picture; checked where the picture is at hand.
+Zone = tuple[tuple[float, float], ...]
+
+
 class CameraSection(Section):
-    """Where frames come from and when they are kept."""
+    """Where frames come from, what is looked at in them, and when they are kept."""
 
     source: str
+    detect_source: str | None = None
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    stall_s: Annotated[float, Field(ge=2, le=120)] = 8
+    v4l2_format: Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}$")] | None = None
+    v4l2_size: tuple[int, int] | None = None
+    v4l2_fps: Annotated[int, Field(ge=1, le=240)] | None = None
+    codec: Literal["h264", "vp9"] = "h264"
+    quality: Annotated[int, Field(ge=1, le=10)] = 5
+    preset: Literal["ultrafast", "superfast", "veryfast"] = "ultrafast"
+    gop_s: Annotated[float, Field(ge=0.5, le=4)] = 1
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
     loop: bool = True
     record: Literal["events", "continuous"] = "events"
@@ -73,6 +87,10 @@ class CameraSection(Section):
     post_roll_s: Annotated[float, Field(ge=1, le=120)] = 4
     max_clip_s: Annotated[float, Field(ge=5, le=600)] = 60
     sensitivity: Annotated[int, Field(ge=1, le=10)] = 5
+    eco: bool = True
+    labels: Literal["model", "shape", "off"] = "model"
+    ignore_zones: Annotated[tuple[Zone, ...], Field(max_length=16)] = ()
+    privacy_masks: Annotated[tuple[Zone, ...], Field(max_length=16)] = ()
 
 
 class StorageSection(Section):

@@ -1,6 +1,6 @@
 """The only module here that knows PyAV: the coded pictures of a clip, as they stand in its file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,8 +12,9 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from broker.wire.segments import TICKS_PER_SECOND, WireAccessUnit
+from broker.wire.segments import TICKS_PER_SECOND, Codec, WireAccessUnit
 
+from .boxes import BoxError, read_vp9_entry
 from .errors import AgencyError
 
 _AVCC_VERSION = 1
@@ -21,6 +22,7 @@ _LENGTH_BYTES = 4
 _NAL_TYPE = 0x1F
 _NAL_SLICE = 1
 _NAL_IDR = 5
+_VP9_KEYFRAME = 0b10_00_0_0  # frame marker, profile 0, not shown from before, a keyframe
 
 
 class FilmError(AgencyError):
@@ -31,6 +33,7 @@ class FilmError(AgencyError):
 class Track:
     """A clip's one video track; `units` yields access units in decode order, times as in the file (90 kHz ticks)."""
 
+    codec: Codec
     width: int
     height: int
     extradata: bytes
@@ -39,14 +42,22 @@ class Track:
 
 @contextmanager
 def open_track(path: Path) -> Iterator[Track]:
-    """Open an MP4 that holds one H.264 track with a time scale of 90,000 and nothing else; raises FilmError."""
+    """Open an MP4 that holds one H.264 or VP9 track with a time scale of 90,000, nothing else; raises FilmError."""
     with _film_errors(path), path.open("rb") as file, _open(file) as container:
         stream = _only_stream(container, path)
+        if stream.time_base != Fraction(1, TICKS_PER_SECOND):
+            raise FilmError(f"{path.name} is not written the way a device writes clips")
+        if stream.codec_context.name == "vp9":
+            # Apart from the library's reading: it would move its place in the file, and drops the record.
+            with path.open("rb") as bare:
+                entry = read_vp9_entry(bare)
+            yield Track("vp9", entry.width, entry.height, entry.record, _units(container, stream, is_vp9_keyframe))
+            return
         context = stream.codec_context
         extradata = context.extradata
-        if not extradata or extradata[0] != _AVCC_VERSION or stream.time_base != Fraction(1, TICKS_PER_SECOND):
+        if not extradata or extradata[0] != _AVCC_VERSION:
             raise FilmError(f"{path.name} is not written the way a device writes clips")
-        yield Track(context.width, context.height, extradata, _units(container, stream))
+        yield Track("h264", context.width, context.height, extradata, _units(container, stream, is_idr))
 
 
 def is_idr(data: bytes) -> bool:
@@ -60,6 +71,11 @@ def is_idr(data: bytes) -> bool:
     return False
 
 
+def is_vp9_keyframe(data: bytes) -> bool:
+    """Tell whether a VP9 frame of profile 0 is a keyframe, by its first bits (VP9 bitstream specification, 6.2)."""
+    return bool(data) and data[0] >> 2 == _VP9_KEYFRAME
+
+
 def _open(file: BinaryIO) -> InputContainer:
     # A file object, and the format named: a hostile file can name no other file, protocol or playlist.
     return av.open(file, "r", format="mov", metadata_errors="replace")
@@ -69,18 +85,20 @@ def _only_stream(container: InputContainer, path: Path) -> VideoStream:
     if len(container.streams) != 1 or len(container.streams.video) != 1:
         raise FilmError(f"{path.name} holds something else than one video track")
     stream = container.streams.video[0]
-    if stream.codec_context.name != "h264":
-        raise FilmError(f"{path.name} is {stream.codec_context.name}, not H.264")
+    if stream.codec_context.name not in {"h264", "vp9"}:
+        raise FilmError(f"{path.name} is {stream.codec_context.name}, not H.264 or VP9")
     return stream
 
 
-def _units(container: InputContainer, stream: VideoStream) -> Iterator[WireAccessUnit]:
+def _units(
+    container: InputContainer, stream: VideoStream, is_keyframe: Callable[[bytes], bool]
+) -> Iterator[WireAccessUnit]:
     for packet in container.demux(stream):
         if packet.dts is None or packet.pts is None:
             continue  # PyAV's flushing packet
         # FFmpeg's own flag is set at recovery points too; a device calls IDR pictures alone keyframes.
         data = bytes(packet)
-        yield WireAccessUnit(packet.dts, packet.pts, is_idr(data), data)
+        yield WireAccessUnit(packet.dts, packet.pts, is_keyframe(data), data)
 
 
 @contextmanager
@@ -89,3 +107,5 @@ def _film_errors(path: Path) -> Iterator[None]:
         yield
     except (av.error.FFmpegError, OSError) as error:  # a damaged index asks for a seek before the file's beginning
         raise FilmError(f"{path.name} does not read as an MP4: {error.strerror or error}") from error
+    except BoxError as error:
+        raise FilmError(f"{path.name}: {error}") from error

@@ -152,7 +152,9 @@ def _take_segment(track: Track, units: "_Lookahead", statement: SegmentStatement
 
 def _digest(track: Track, units: Sequence[WireAccessUnit]) -> str:
     return segment_digest(
-        encode_segment(width=track.width, height=track.height, extradata=track.extradata, units=units)
+        encode_segment(
+            codec=track.codec, width=track.width, height=track.height, extradata=track.extradata, units=units
+        )
     )
 
 

@@ -111,7 +111,9 @@ def _open_segment(statement: SegmentStatement, sealed: SealedSegment, owner: Own
     except (VaultError, WireError) as error:
         raise ConsentError(f"segment {statement.seq} is damaged and can't be shared: {error}") from error
     return Segment(
-        config=CodecConfig(width=decoded.width, height=decoded.height, extradata=decoded.extradata),
+        config=CodecConfig(
+            codec=decoded.codec, width=decoded.width, height=decoded.height, extradata=decoded.extradata
+        ),
         start_us=statement.start,
         duration_us=statement.duration_us,
         units=tuple(AccessUnit(unit.dts, unit.pts, unit.keyframe, unit.data) for unit in decoded.units),

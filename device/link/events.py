@@ -33,7 +33,8 @@ Kind = Literal["motion", "ring"]
 class Happening:
     """One phase of an event.
 
-    All phases of one event have one `id`. `end_us` is None until it is known, `clip` where none is kept.
+    All phases of one event have one `id`. `end_us` is None until it is known, `clip` where none is kept, `label` until
+    somebody looked ("person", "vehicle", "animal" or "unknown"); `labelled_by` says who: a "model" or the "shape" rule.
     """
 
     id: str
@@ -44,18 +45,26 @@ class Happening:
     end_us: int | None
     score: int
     clip: str | None
+    label: str | None = None
+    labelled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How the device is.
 
-    Every event numbered below `outbox_oldest_seq` is received or gone, so a reader need not wait for it.
+    Every event numbered below `outbox_oldest_seq` is received or gone, so a reader need not wait for it. `decode_ms` is
+    what a frame costs, decoding and motion together; `lag_ms` how far filming is behind its source; of the frames that
+    came since the start, `frames_decoded` were decoded.
     """
 
     problem: str  # empty, or what the owner should know: "camera lost: …", "disk full: footage is being lost"
     frames_per_second: float
+    frames: int
+    frames_decoded: int
     frames_dropped: int
+    decode_ms: float
+    lag_ms: float
     segments_lost: int
     storage_used_bytes: int
     storage_limit_bytes: int
@@ -79,6 +88,8 @@ def event_payload(happening: Happening, *, epoch: str, seq: int) -> bytes:
             "end": None if happening.end_us is None else format_time(happening.end_us),
             "score": happening.score,
             "clip": happening.clip,
+            "label": happening.label,
+            "labelled_by": happening.labelled_by,
         }
     )
 
@@ -96,7 +107,8 @@ def switch_payload(*, on: bool) -> bytes:
 def health_payload(health: Health) -> bytes:
     """Return the JSON of `…/health`: the fields of Health by their names."""
     body = asdict(health)
-    body["frames_per_second"] = round(health.frames_per_second, 1)
+    for name, digits in (("frames_per_second", 1), ("decode_ms", 2), ("lag_ms", 0)):
+        body[name] = round(body[name], digits)
     return canonical(body)
 
 

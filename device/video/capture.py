@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from device.video.encoder import EncoderSettings
 from device.video.errors import SceneError, SourceError
-from device.video.packets import Packet, Ring
+from device.video.packets import Packet, Ring, Watched
 from device.video.scene import builtin_scene
+from device.video.zones import Polygon
 
 SourceKind = Literal["file", "scene", "rtsp", "v4l2"]
 
@@ -40,18 +41,41 @@ class SourceSpec:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2] if whole else '…'}"
 
 
+Item = Packet | Watched | Ring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class V4l2Settings:
+    """What to ask of a V4L2 device, in its driver's words (`v4l2-ctl --list-formats-ext`); None leaves it the choice.
+
+    `input_format`: "mjpeg", "yuyv422", "h264" and so on; `size` in pixels, width first.
+    """
+
+    input_format: str | None = None
+    size: tuple[int, int] | None = None
+    fps: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureSettings:
     """How sources are read.
 
     `loop`: begin a file or scene again at its end. `seed`: of a scene. `stall_s`: a camera silent for so long is
-    lost. `queue_bytes`: what a camera may be ahead of us before groups of pictures are dropped.
+    lost. `queue_bytes`: what a camera may be ahead of us, for each of its streams, before groups of pictures are
+    dropped.
+
+    `detect`: a second, smaller stream of the same view, which alone is looked at; the source itself is then only kept.
+    `masks`: what is black in every picture, of both, before it is kept or looked at. A source with masks is decoded and
+    encoded anew, whatever it gives: its own packets hold what is behind the mask.
     """
 
     loop: bool = False
     seed: int = 0
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    detect: SourceSpec | None = None
+    masks: tuple[Polygon, ...] = ()
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    v4l2: V4l2Settings = field(default_factory=V4l2Settings)
     open_timeout_s: float = 8.0
     stall_s: float = 8.0
     queue_bytes: int = 12_000_000
@@ -60,7 +84,8 @@ class CaptureSettings:
 class Source(Protocol):
     """Something that gives packets in decoding order, rings among them. Not paced: a file gives as fast as it is asked.
 
-    Wall-clock times never run backwards within one source.
+    With a detection stream its packets come as `Watched`, and those to be kept as `Packet` without luma. Wall-clock
+    times never run backwards within one stream of a source.
     """
 
     @property
@@ -68,7 +93,7 @@ class Source(Protocol):
         """Packets lost so far: damaged, before the first keyframe, or because nobody took them in time."""
         ...
 
-    def items(self) -> Iterator[Packet | Ring | None]:
+    def items(self) -> Iterator[Item | None]:
         """Give what comes next; None where a camera has nothing for now, so that the caller may look about.
 
         Ends where a file or scene does. SourceError: can't be used. SourceVanishedError: a camera that went away.

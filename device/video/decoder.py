@@ -8,8 +8,10 @@ from typing import cast
 import av
 import av.error
 import numpy as np
+from av.stream import Stream
 from numpy.typing import NDArray
 
+from device.video.canonical import MAX_PIXELS
 from device.video.errors import BitstreamError
 from device.video.packets import TICKS_PER_S, CodecConfig, Packet
 
@@ -33,28 +35,41 @@ class LumaDecoder:
     """Decodes packets of one configuration, in decoding order; gives pictures in the order they are shown."""
 
     def __init__(self, config: CodecConfig) -> None:
-        context = av.CodecContext.create("h264", "r")
+        context = av.CodecContext.create(config.codec, "r")
         context.extradata = config.extradata
         context.thread_count = 1
-        context.options = {"skip_loop_filter": "all"}
+        context.options = {"skip_loop_filter": "all", "max_pixels": str(MAX_PIXELS)}
         self._context = context
         self._at_us: dict[int, int] = {}
+        self.reorders = False
 
     def decode(self, packet: Packet) -> Iterator[Luma]:
-        """Pictures that this packet completes, none to several; BitstreamError if it can't be decoded."""
+        """Pictures that this packet completes, none to several; BitstreamError if it can't be decoded.
+
+        `reorders` is true once a packet was not shown in the order in which it is decoded: then pictures come late.
+        """
         coded = av.Packet(packet.unit.data)
         coded.time_base = Fraction(1, TICKS_PER_S)
         coded.dts, coded.pts = packet.unit.dts, packet.unit.pts
+        self.reorders = self.reorders or packet.unit.pts != packet.unit.dts
         self._at_us[packet.unit.pts] = packet.at_us
         if len(self._at_us) > _MAX_HELD:
             del self._at_us[next(iter(self._at_us))]
+        yield from self._pictures(coded, packet.at_us)
+
+    def drain(self) -> Iterator[Luma]:
+        """Pictures that were held back; the next packet must be a keyframe."""
+        yield from self._pictures(None, 0)
+        self._context.flush_buffers()
+        self._at_us.clear()
+
+    def _pictures(self, coded: "av.Packet[Stream] | None", at_us: int) -> Iterator[Luma]:
         try:
             frames = self._context.decode(coded)
         except av.error.FFmpegError as error:
             raise BitstreamError(f"undecodable picture ({error.strerror})") from error
         for frame in frames:
-            at_us = self._at_us.pop(frame.pts, packet.at_us) if frame.pts is not None else packet.at_us
-            yield Luma(luma_plane(frame), at_us)
+            yield Luma(luma_plane(frame), self._at_us.pop(frame.pts, at_us) if frame.pts is not None else at_us)
 
 
 def luma_plane(frame: av.VideoFrame) -> NDArray[np.uint8]:

@@ -34,11 +34,11 @@ class SceneError(VideoError):
 
 
 class BitstreamError(VideoError):
-    """H.264 bytes that don't hold together."""
+    """Coded pictures, H.264 unless told otherwise, that don't hold together."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, codec: str = "H.264") -> None:
         self.reason = reason
-        super().__init__(f"H.264: {reason}")
+        super().__init__(f"{codec}: {reason}")
 
 
 class MuxError(VideoError):

@@ -17,6 +17,9 @@ def reason_of(fault: BaseException) -> str:
     """Return one of FAULTS as a line, without the address of the source: a library may put it in, password and all."""
     if isinstance(fault, SourceError | SourceVanishedError | BitstreamError):
         return fault.reason
+    if isinstance(fault, av.error.ExitError):
+        # What libavformat says when it was told to stop waiting.
+        return "no answer came in time"
     text = fault.strerror if isinstance(fault, av.error.FFmpegError | OSError) else str(fault)
     line = " ".join((text or type(fault).__name__).split())
     return line.rpartition("@")[2][:_MAX_CHARS]

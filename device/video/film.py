@@ -2,8 +2,8 @@
 
 Bounds and rules when something is full:
 
-- decoding waits for at most `batch_frames` packets, and not at all when a packet is larger than its neighbours or
-  something begins to move;
+- packets gather for up to 0.3 s while nothing is urgent, and decoding may leave pictures out (`attention`); neither is
+  done once something stirs;
 - the sink may block. A file or scene then waits, and catches up. A camera does not: its queue fills, and whole
   groups of pictures are dropped and counted;
 - a camera that vanished is tried again, for ever, after a delay that grows to a bound.
@@ -27,14 +27,16 @@ from typing import Literal, TypeVar
 import cv2
 import structlog
 
+from device.video.attention import AttentionSettings
 from device.video.capture import CaptureSettings, Source, SourceSpec
 from device.video.clock import Clock, SystemClock
 from device.video.errors import SourceError, SourceVanishedError
 from device.video.faults import FAULTS, reason_of
+from device.video.labelling import Labelling, Labels
 from device.video.motion import MotionSettings
 from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost, Thumbnail
 from device.video.pace import Pace, Rate
-from device.video.packets import Packet, Ring, us_from_ticks
+from device.video.packets import Packet, Ring, Watched, us_from_ticks
 from device.video.recorder import Recorder, RecorderSettings
 from device.video.sources import OpenSource, open_source
 from device.video.thumbs import Thumbs
@@ -46,6 +48,7 @@ T = TypeVar("T")
 _US_PER_S = 1_000_000
 _MAX_RINGS = 32
 _STOP_WAIT_S = 0.9
+_MOST_REST_S = 0.3
 
 FilmState = Literal["starting", "running", "private", "lost", "ended", "failed", "stopped"]
 
@@ -56,9 +59,10 @@ class FilmSettings:
 
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    attention: AttentionSettings = field(default_factory=AttentionSettings)
     recorder: RecorderSettings = field(default_factory=RecorderSettings)
+    labels: Labels = "off"
     speed: float = 1.0
-    batch_frames: int = 5
     retry_first_s: float = 0.5
     retry_most_s: float = 30.0
 
@@ -68,12 +72,13 @@ class FilmHealth:
     """Counters since the start.
 
     `state`: "ended" and "failed" stay, though bell and privacy are still obeyed; "stopped" is a film that was cut off.
-    `decode_ms`: a picture's cost, decoding and motion together. `lag_ms`: how far filming is behind its source.
+    `decode_ms`: what a packet costs, decoding and motion together. `lag_ms`: how far filming is behind its source.
     """
 
     state: FilmState
     fps: float
     frames: int
+    decoded: int
     dropped: int
     decode_ms: float
     lag_ms: float
@@ -101,7 +106,8 @@ class Film:
         self._open = open_source
         self._jitter = jitter
         self._recorder = Recorder(settings.recorder, new_id=new_id)
-        self._watcher = Watcher(settings.motion, batch_frames=settings.batch_frames)
+        self._watcher = Watcher(settings.motion, settings.attention)
+        self._labelling = Labelling(settings.labels, post_roll_s=settings.recorder.post_roll_s)
         self._thread = threading.Thread(target=self._run, name="film", daemon=True)
         self._wake = threading.Event()
         self._over = threading.Event()
@@ -154,6 +160,7 @@ class Film:
             state="private" if self._private and self._state in ("running", "starting") else self._state,
             fps=0.0 if self._private else self._rate.fps,
             frames=self._rate.frames,
+            decoded=self._watcher.decoded,
             dropped=self._dropped_before + (source.dropped if source else 0) + self._recorder.dropped,
             decode_ms=self._watcher.ms_per_frame,
             lag_ms=self._pace.lag_ms,
@@ -178,6 +185,7 @@ class Film:
             raise
         finally:
             self._over.set()
+            self._labelling.close()
 
     def _end(self, reason: str | None) -> None:
         now_us = self._now_us()
@@ -211,9 +219,7 @@ class Film:
         """Film until there is no more, or until told to stop; a camera is tried again for ever."""
         while not self._stopping:
             if self._spec.live and self._private:
-                self._clock.wait(self._wake, 1.0)
-                self._wake.clear()
-                self._obey()
+                self._wait(1.0)
                 continue
             try:
                 self._film_once()
@@ -236,6 +242,8 @@ class Film:
                     return
                 if isinstance(item, Packet):
                     self._packet(item)
+                elif isinstance(item, Watched):
+                    self._watch(item.packet)
                 elif isinstance(item, Ring):
                     self._emit(self._recorder.ring(item.at_us))
             self._look(self._watcher.catch_up())
@@ -261,26 +269,58 @@ class Film:
             yield from given
 
     def _packet(self, packet: Packet) -> None:
-        due_us = packet.at_us - us_from_ticks(packet.unit.pts - packet.unit.dts)
-        while (wait_s := self._pace.wait_s(due_us)) > 0 and not self._stopping:
-            self._clock.wait(self._wake, wait_s)
-            self._wake.clear()
-            self._obey()
-        if self._stopping:
+        """Keep a packet, and look at it unless a second stream is there for that."""
+        if not self._due(packet):
             return
-        self._pace.passed(packet.at_us)
         self._answered(packet)
         if self._private:
             return
         self._rate.count(self._clock.now_us())
         self._emit(self._recorder.packet(packet))
-        self._look(self._watcher.look(packet))
+        if self._settings.capture.detect is None:
+            self._look(self._watcher.look(packet))
+
+    def _watch(self, packet: Packet) -> None:
+        """Look at a packet of the second stream; it is never kept."""
+        if self._due(packet) and not self._private:
+            self._look(self._watcher.look(packet))
+
+    def _due(self, packet: Packet) -> bool:
+        """Wait until it is a packet's time; False if the film is to stop."""
+        due_us = packet.at_us - us_from_ticks(packet.unit.pts - packet.unit.dts)
+        live, rest_s = self._spec.live, self._rest_s(packet)
+        if live and rest_s and self._pace.late_us(due_us, live=True) < packet.duration_us:
+            self._wait(rest_s)
+        while (wait_s := self._pace.wait_s(due_us)) > 0 and not self._stopping:
+            self._wait(wait_s + rest_s)
+        if self._stopping:
+            return False
+        self._pace.passed(packet.at_us, self._pace.late_us(due_us, live=live))
+        return True
+
+    def _rest_s(self, packet: Packet) -> float:
+        """How long to let packets gather: some at a time cost less than each by itself, while none is urgent.
+
+        A scene is left alone: it has bells that ring on time.
+        """
+        if self._spec.kind == "scene" or not self._watcher.relaxed:
+            return 0.0
+        batch_us = (self._settings.attention.batch_frames - 1) * packet.duration_us
+        return min(_MOST_REST_S, batch_us / _US_PER_S / (self._settings.speed or 1.0))
+
+    def _wait(self, seconds: float) -> None:
+        self._clock.wait(self._wake, seconds)
+        self._wake.clear()
+        self._obey()
 
     def _look(self, seen: Iterable[Seen]) -> None:
         for one in self._guarded(seen):
+            for event, label in self._labelling.answers(one.reading.at_us):
+                self._emit(self._recorder.label(event, label.kind, by=label.by, at_us=one.reading.at_us))
             self._emit(self._recorder.motion(one.reading))
             with self._faults():
                 self._thumbs.consider(self._recorder.recording, one.reading, one.picture)
+                self._labelling.consider(self._recorder.motion_event, one.reading, one.picture)
 
     def _obey(self) -> None:
         """Do what was asked from other threads since."""
@@ -291,6 +331,7 @@ class Film:
             self._emit(self._recorder.ring(now_us))
         if private != self._recorder.private:
             self._watcher.reset()
+            self._labelling.forget()
             self._emit(self._recorder.privacy(private, now_us))
 
     def _answered(self, packet: Packet) -> None:
@@ -314,9 +355,7 @@ class Film:
         self._sink(SourceLost(at_us=now_us, reason=error.reason, retry_s=delay_s))
         until_us = self._clock.now_us() + round(delay_s * _US_PER_S)
         while not self._stopping and (left_us := until_us - self._clock.now_us()) > 0:
-            self._clock.wait(self._wake, left_us / _US_PER_S)
-            self._wake.clear()
-            self._obey()
+            self._wait(left_us / _US_PER_S)
 
     def _emit(self, outputs: Iterable[Recorded]) -> None:
         for output in outputs:

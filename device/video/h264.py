@@ -9,15 +9,22 @@ from dataclasses import dataclass
 from device.video.errors import BitstreamError
 
 NAL_SLICE = 1
+NAL_PARTITION_A = 2
 NAL_IDR = 5
 NAL_SPS = 7
 NAL_PPS = 8
 NAL_AUD = 9
 
+_SLICES = frozenset({NAL_SLICE, NAL_PARTITION_A, NAL_IDR})
 _LENGTH_BYTES = 4
 _TYPE_MASK = 0x1F
+_FIRST_BIT = 0x80
 _AVCC_MIN_BYTES = 7
 _MAX_SETS = 31
+_MAX_PICTURE_SETS = 255
+_MAX_SET_BYTES = 0xFFFF
+# Enough for the first number in a picture parameter set.
+_PPS_ID_BYTES = 12
 # Profiles whose SPS carries chroma format, bit depth and scaling lists (7.3.2.1.1).
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _MAX_GOLOMB_ZEROS = 31
@@ -63,15 +70,23 @@ def is_annexb(data: bytes) -> bool:
     return data.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01"))
 
 
+def first_slice(data: bytes) -> bytes | None:
+    """Return the first slice of a canonical access unit; None if it has none. BitstreamError if it is damaged."""
+    return next((nal for nal in split_prefixed(data) if nal_type(nal) in _SLICES), None)
+
+
 def is_idr(data: bytes) -> bool:
     """Whether a canonical access unit is an IDR picture: decided by its first slice. BitstreamError if damaged."""
-    for nal in split_prefixed(data):
-        kind = nal_type(nal)
-        if kind == NAL_IDR:
-            return True
-        if kind == NAL_SLICE:
-            return False
-    return False
+    return nal_type(first_slice(data) or b"") == NAL_IDR
+
+
+def continues_picture(data: bytes) -> bool:
+    """Whether a canonical access unit begins in the middle of a picture: its first slice doesn't hold macroblock 0.
+
+    `first_mb_in_slice` is the first number of a slice header (7.3.3), and 0 is written as a single 1 bit (9.1).
+    """
+    slice_nal = first_slice(data) or b""
+    return len(slice_nal) > 1 and not slice_nal[1] & _FIRST_BIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +102,8 @@ class ParameterSets:
             raise BitstreamError("parameter sets are missing")
         if len(self.sps) > _MAX_SETS:
             raise BitstreamError(f"{len(self.sps)} sequence parameter sets, at most {_MAX_SETS} fit")
+        if len(self.pps) > _MAX_PICTURE_SETS or any(len(nal) > _MAX_SET_BYTES for nal in (*self.sps, *self.pps)):
+            raise BitstreamError("parameter sets too many or too long for a record")
         first = parse_sps(self.sps[0])
         out = bytearray([1, *self.sps[0][1:4], 0xFC | (_LENGTH_BYTES - 1), 0xE0 | len(self.sps)])
         for sps in self.sps:
@@ -168,6 +185,11 @@ class SpsInfo:
     chroma_depth: int
     width: int
     height: int
+
+
+def pps_id(nal: bytes) -> int:
+    """Return the number of a picture parameter set (7.3.2.2); BitstreamError if it has none."""
+    return _Bits(nal[:_PPS_ID_BYTES]).ue()
 
 
 def _skip_scaling_lists(bits: _Bits, chroma_format: int) -> None:

@@ -2,7 +2,7 @@
 
 Plain MP4 (ISO/IEC 14496-12 and -15), index first, one video track with a timescale of 90,000, one chunk a segment,
 no dates inside: the same segments give the same bytes. What comes back from the file is what went in: data,
-keyframe flags, pts - dts, differences of dts, and the avcC record. Written by hand since a file that is signed must
+keyframe flags, pts - dts, differences of dts, and the codec's record. Written by hand since a file that is signed must
 not change with a library.
 """
 
@@ -14,9 +14,10 @@ from itertools import pairwise
 import av
 import av.error
 
+from device.video.boxes import box, full_box, u32
 from device.video.errors import BitstreamError, MuxError
-from device.video.h264 import is_annexb, is_idr
 from device.video.packets import TICKS_PER_S, AccessUnit, CodecConfig, ticks_from_us
+from device.video.sample_entry import check_config, is_keyframe, read_sample_entry, sample_entry
 from device.video.segments import Segment
 
 # Unity matrix of mvhd and tkhd (8.2.2.2).
@@ -46,11 +47,12 @@ def mux_mp4(segments: tuple[Segment, ...] | list[Segment]) -> bytes:
     if any(segment.config != config for segment in segments):
         raise MuxError("the camera's picture format changes within the clip; cut it there into two")
     track = _lay_out(segments)
-    ftyp = _box(b"ftyp", b"isom", (0x200).to_bytes(4), b"isomiso2avc1mp41")
+    brands = b"isomiso2avc1mp41" if config.codec == "h264" else b"isomiso2mp41"
+    ftyp = box(b"ftyp", b"isom", (0x200).to_bytes(4), brands)
     # The index holds absolute offsets of the data behind it; its size doesn't depend on their values.
     moov_bytes = len(_moov(config, track, data_at=0))
     moov = _moov(config, track, data_at=len(ftyp) + moov_bytes + 8)
-    return b"".join((ftyp, moov, _box(b"mdat", *(unit.data for unit in track.samples))))
+    return b"".join((ftyp, moov, box(b"mdat", *(unit.data for unit in track.samples))))
 
 
 def _lay_out(segments: tuple[Segment, ...] | list[Segment]) -> _Track:
@@ -77,79 +79,52 @@ def _lay_out(segments: tuple[Segment, ...] | list[Segment]) -> _Track:
     return _Track(samples=samples, chunk_sizes=chunk_sizes, shown_from=delay, duration=end - delay)
 
 
-def _box(kind: bytes, *parts: bytes) -> bytes:
-    size = 8 + sum(len(part) for part in parts)
-    return b"".join((size.to_bytes(4), kind, *parts))
-
-
-def _full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
-    return _box(kind, (version << 24 | flags).to_bytes(4), *parts)
-
-
-def _u32(*values: int) -> bytes:
-    return b"".join(value.to_bytes(4) for value in values)
-
-
 def _moov(config: CodecConfig, track: _Track, *, data_at: int) -> bytes:
     media_duration = track.shown_from + track.duration
-    mvhd = _full(
+    mvhd = full_box(
         b"mvhd",
-        _u32(0, 0, TICKS_PER_S, track.duration, 0x00010000),
+        u32(0, 0, TICKS_PER_S, track.duration, 0x00010000),
         (0x0100).to_bytes(2),
         bytes(10),
         _MATRIX,
         bytes(24),
-        _u32(2),
+        u32(2),
     )
-    tkhd = _full(
+    tkhd = full_box(
         b"tkhd",
-        _u32(0, 0, 1, 0, track.duration),
+        u32(0, 0, 1, 0, track.duration),
         bytes(16),
         _MATRIX,
-        _u32(config.width << 16, config.height << 16),
+        u32(config.width << 16, config.height << 16),
         flags=3,
     )
-    elst = _full(b"elst", _u32(1, track.duration, track.shown_from, 0x00010000))
-    mdhd = _full(b"mdhd", _u32(0, 0, TICKS_PER_S, media_duration), _LANGUAGE_UNDETERMINED.to_bytes(2), bytes(2))
-    hdlr = _full(b"hdlr", bytes(4), b"vide", bytes(12), b"video\x00")
-    url = _full(b"url ", flags=1)
-    dinf = _box(b"dinf", _full(b"dref", _u32(1), url))
-    minf = _box(b"minf", _full(b"vmhd", bytes(8), flags=1), dinf, _stbl(config, track, data_at=data_at))
-    mdia = _box(b"mdia", mdhd, hdlr, minf)
-    return _box(b"moov", mvhd, _box(b"trak", tkhd, _box(b"edts", elst), mdia))
+    elst = full_box(b"elst", u32(1, track.duration, track.shown_from, 0x00010000))
+    mdhd = full_box(b"mdhd", u32(0, 0, TICKS_PER_S, media_duration), _LANGUAGE_UNDETERMINED.to_bytes(2), bytes(2))
+    hdlr = full_box(b"hdlr", bytes(4), b"vide", bytes(12), b"video\x00")
+    url = full_box(b"url ", flags=1)
+    dinf = box(b"dinf", full_box(b"dref", u32(1), url))
+    minf = box(b"minf", full_box(b"vmhd", bytes(8), flags=1), dinf, _stbl(config, track, data_at=data_at))
+    mdia = box(b"mdia", mdhd, hdlr, minf)
+    return box(b"moov", mvhd, box(b"trak", tkhd, box(b"edts", elst), mdia))
 
 
 def _stbl(config: CodecConfig, track: _Track, *, data_at: int) -> bytes:
     samples = track.samples
-    entry = _box(
-        b"avc1",
-        bytes(6),
-        (1).to_bytes(2),
-        bytes(16),
-        config.width.to_bytes(2),
-        config.height.to_bytes(2),
-        _u32(0x00480000, 0x00480000, 0),
-        (1).to_bytes(2),
-        bytes(32),
-        (0x0018).to_bytes(2),
-        (0xFFFF).to_bytes(2),
-        _box(b"avcC", config.extradata),
-    )
     media_end = track.shown_from + track.duration
     ends = [*(unit.dts for unit in samples[1:]), max(media_end, samples[-1].dts + 1)]
     deltas = [end - unit.dts for unit, end in zip(samples, ends, strict=True)]
     shifts = [unit.pts - unit.dts for unit in samples]
-    boxes = [_full(b"stsd", _u32(1), entry), _full(b"stts", _runs(deltas))]
+    boxes = [full_box(b"stsd", u32(1), sample_entry(config)), full_box(b"stts", _runs(deltas))]
     if any(shifts):
-        boxes.append(_full(b"ctts", _runs(shifts), version=1 if min(shifts) < 0 else 0))
+        boxes.append(full_box(b"ctts", _runs(shifts), version=1 if min(shifts) < 0 else 0))
     syncs = [number for number, unit in enumerate(samples, 1) if unit.keyframe]
     boxes += [
-        _full(b"stss", _u32(len(syncs), *syncs)),
-        _full(b"stsc", _chunk_runs(track.chunk_sizes)),
-        _full(b"stsz", _u32(0, len(samples), *(len(unit.data) for unit in samples))),
-        _full(b"stco", _chunk_offsets(track, data_at=data_at)),
+        full_box(b"stss", u32(len(syncs), *syncs)),
+        full_box(b"stsc", _chunk_runs(track.chunk_sizes)),
+        full_box(b"stsz", u32(0, len(samples), *(len(unit.data) for unit in samples))),
+        full_box(b"stco", _chunk_offsets(track, data_at=data_at)),
     ]
-    return _box(b"stbl", *boxes)
+    return box(b"stbl", *boxes)
 
 
 def _runs(values: list[int]) -> bytes:
@@ -160,13 +135,13 @@ def _runs(values: list[int]) -> bytes:
             runs[-1][0] += 1
         else:
             runs.append([1, value])
-    return _u32(len(runs), *(number & _MAX_U32 for run in runs for number in run))
+    return u32(len(runs), *(number & _MAX_U32 for run in runs for number in run))
 
 
 def _chunk_runs(sizes: list[int]) -> bytes:
     """Return the stsc table: first chunk, samples in each, description, for each run of equal chunks."""
     rows = [(number, size, 1) for number, size in enumerate(sizes, 1) if number == 1 or size != sizes[number - 2]]
-    return _u32(len(rows), *(value for row in rows for value in row))
+    return u32(len(rows), *(value for row in rows for value in row))
 
 
 def _chunk_offsets(track: _Track, *, data_at: int) -> bytes:
@@ -176,14 +151,15 @@ def _chunk_offsets(track: _Track, *, data_at: int) -> bytes:
         offsets.append(data_at)
         data_at += sum(len(unit.data) for unit in track.samples[sample : sample + size])
         sample += size
-    return _u32(len(offsets), *offsets)
+    return u32(len(offsets), *offsets)
 
 
 def read_mp4(data: bytes) -> tuple[CodecConfig, tuple[AccessUnit, ...]]:
     """Return configuration and access units of an MP4 file that `mux_mp4` wrote; the first dts is 0.
 
-    MuxError if it isn't one.
+    MuxError if it isn't one, or if it describes other pictures than it holds.
     """
+    config = read_sample_entry(data)
     units: list[AccessUnit] = []
     expected, corrupt = 0, False
     try:
@@ -191,11 +167,8 @@ def read_mp4(data: bytes) -> tuple[CodecConfig, tuple[AccessUnit, ...]]:
             if len(container.streams) != 1 or len(container.streams.video) != 1:
                 raise MuxError("one video track was expected and nothing else")
             stream = container.streams.video[0]
-            context = stream.codec_context
-            extradata = context.extradata
-            if stream.time_base != Fraction(1, TICKS_PER_S) or not extradata or is_annexb(extradata):
+            if stream.time_base != Fraction(1, TICKS_PER_S):
                 raise MuxError("not written by Latchstring")
-            config = CodecConfig(width=context.width, height=context.height, extradata=extradata)
             expected = stream.frames
             for packet in container.demux(stream):
                 corrupt = corrupt or packet.is_corrupt
@@ -203,7 +176,10 @@ def read_mp4(data: bytes) -> tuple[CodecConfig, tuple[AccessUnit, ...]]:
                     continue
                 unit = bytes(packet)
                 # Not the file's sync flag, which a library may also set at other recovery points.
-                units.append(AccessUnit(dts=packet.dts, pts=packet.pts, keyframe=is_idr(unit), data=unit))
+                keyframe = is_keyframe(config.codec, unit)
+                units.append(AccessUnit(dts=packet.dts, pts=packet.pts, keyframe=keyframe, data=unit))
+        if units:
+            check_config(config, units[0].data)
     except (av.error.FFmpegError, BitstreamError) as error:
         raise MuxError(f"unreadable ({error})") from error
     if not units or len(units) != expected or corrupt:

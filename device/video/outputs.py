@@ -17,6 +17,7 @@ class EventPhase:
 
     `start_us` is when it was first seen, `end_us` (at the end alone) when it was last seen, `at_us` the moment this
     phase speaks of. A ring event's start and each update is one press of the bell. `clip` is the one being recorded.
+    `label` says what moved, and `labelled_by` who says so; both None as long as nobody looked.
     """
 
     event: str
@@ -27,6 +28,8 @@ class EventPhase:
     at_us: int
     score: int
     clip: str | None
+    label: str | None = None
+    labelled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from device.video.clock import Clock
 
 _US_PER_S = 1_000_000
 _RATE_OF = 32
+_LATE_OF = 8
 
 
 class Pace:
@@ -16,24 +17,36 @@ class Pace:
         self._speed = speed
         self._start_us: int | None = None
         self._film_us = 0
-        self.lag_ms = 0.0
+        self._late_us: deque[int] = deque(maxlen=_LATE_OF)
+
+    @property
+    def lag_ms(self) -> float:
+        """How far filming is behind its source: of the last few packets the one that waited least."""
+        return min(tuple(self._late_us), default=0) / 1_000
 
     def start(self, start_us: int) -> None:
         """Film and wall clock are together at this moment."""
         self._start_us = self._film_us = start_us
+        self._late_us.clear()
 
     def wait_s(self, due_us: int) -> float:
         """Seconds until a packet of this film time is due; 0 if it is, or if nothing is paced."""
+        return max(0.0, -self._behind_us(due_us) / _US_PER_S)
+
+    def late_us(self, due_us: int, *, live: bool) -> int:
+        """How long ago a packet of this film time was due, or, of a camera, came."""
+        return max(0, round(self._clock.now_us() - due_us if live else self._behind_us(due_us)))
+
+    def passed(self, film_us: int, late_us: int) -> None:
+        """Note that the film has come as far as this, and how late."""
+        self._film_us = max(self._film_us, film_us)
+        self._late_us.append(late_us)
+
+    def _behind_us(self, due_us: int) -> float:
         start_us = self._start_us
         if not self._speed or start_us is None:
             return 0.0
-        behind_us = self._clock.now_us() - start_us - (due_us - start_us) / self._speed
-        self.lag_ms = max(0.0, behind_us / 1_000)
-        return max(0.0, -behind_us / _US_PER_S)
-
-    def passed(self, film_us: int) -> None:
-        """Note that the film has come as far as this."""
-        self._film_us = max(self._film_us, film_us)
+        return self._clock.now_us() - start_us - (due_us - start_us) / self._speed
 
     def film_now_us(self, *, live: bool) -> int:
         """Tell what time it is in the film, never before what has already been shown."""

@@ -1,7 +1,8 @@
 """The values that every part of this room passes around: access units, their codec configuration, timed packets.
 
-Canonical form, whatever the source was: NAL units with a 4-byte big-endian length before each, parameter sets in an
-avcC record (ISO/IEC 14496-15, 5.3.3.1), timestamps in ticks of 90 kHz. Nothing here does I/O.
+Canonical form, whatever the source was. H.264: NAL units with a 4-byte big-endian length before each, parameter sets in
+an avcC record (ISO/IEC 14496-15, 5.3.3.1). VP9: a frame as the encoder gave it, and a vpcC record. Timestamps in ticks
+of 90 kHz. Nothing here does I/O.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 TICKS_PER_S = 90_000
 
+Codec = Literal["h264", "vp9"]
+
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """One coded picture. `keyframe` is true for an IDR picture alone, since only there may a segment start."""
+    """One coded picture. `keyframe` is true where a segment may start: an IDR picture of H.264, a keyframe of VP9."""
 
     dts: int
     pts: int
@@ -25,9 +28,9 @@ class AccessUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecConfig:
-    """What a decoder needs before the first access unit; `extradata` is an avcC record."""
+    """What a decoder needs before the first access unit; `extradata` is the codec's own record (avcC, vpcC)."""
 
-    codec: Literal["h264"] = "h264"
+    codec: Codec = "h264"
     width: int
     height: int
     extradata: bytes
@@ -46,6 +49,13 @@ class Packet:
     at_us: int
     duration_us: int
     luma: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """A packet of the detection stream: to be looked at, and never kept."""
+
+    packet: Packet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,13 @@ from device.video.packets import CodecConfig, Packet
 from device.video.segments import Segment, Segmenter, SegmentSettings
 
 _US_PER_S = 1_000_000
-_UPDATE_EVERY_US = _US_PER_S
-# How far readings may trail the packets they were made from, before time passes without them.
-_READINGS_TRAIL_US = 2 * _US_PER_S
+# How far readings may trail the packets they were made from, before time passes without them: a group of pictures
+# that attention goes back through, or the silence between two groups of which only the beginning is looked at.
+_READINGS_TRAIL_US = 5 * _US_PER_S
 
 Kind = Literal["motion", "ring"]
+# A press of the bell is told each time, and presses within a second are one. Motion goes on: now and then will do.
+_UPDATE_EVERY_US: dict[Kind, int] = {"ring": _US_PER_S, "motion": 5 * _US_PER_S}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class _Event:
     last_us: int
     told_us: int
     score: int
+    label: str | None = None
+    labelled_by: str | None = None
 
 
 class Recorder:
@@ -96,6 +100,12 @@ class Recorder:
         return self._clip
 
     @property
+    def motion_event(self) -> str | None:
+        """Id of the motion event under way."""
+        event = self._events.get("motion")
+        return None if event is None else event.id
+
+    @property
     def held_bytes(self) -> int:
         """Bytes of the pre-roll; the open segment comes on top, within its own bound."""
         return self._pre_roll_bytes
@@ -115,6 +125,14 @@ class Recorder:
             return []
         out = self._happened("motion", reading.at_us, score=reading.score) if reading.active else []
         return out + self._pass(reading.at_us)
+
+    def label(self, event: str, label: str, *, by: str, at_us: int) -> list[Recorded]:
+        """Take what somebody found in the pictures of an event, and tell it. Of one that is over nothing is told."""
+        under_way = next((one for one in self._events.values() if one.id == event), None)
+        if under_way is None:
+            return []
+        under_way.label, under_way.labelled_by, under_way.told_us = label, by, at_us
+        return [self._phase(under_way, "update", at_us)]
 
     def ring(self, at_us: int) -> list[Recorded]:
         """Take a press of the bell; presses within a second count as one."""
@@ -172,7 +190,7 @@ class Recorder:
             out += [self._phase(event, "start", at_us), *opened]
         event.last_us = max(event.last_us, at_us)
         event.score = max(event.score, score)
-        if at_us - event.told_us >= _UPDATE_EVERY_US:
+        if at_us - event.told_us >= _UPDATE_EVERY_US[kind]:
             event.told_us = at_us
             out.append(self._phase(event, "update", at_us))
         return out
@@ -187,6 +205,8 @@ class Recorder:
             at_us=at_us,
             score=event.score,
             clip=self._clip,
+            label=event.label,
+            labelled_by=event.labelled_by,
         )
 
     def _end_event(self, event: _Event, at_us: int) -> EventPhase:

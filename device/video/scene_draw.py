@@ -1,134 +1,119 @@
 """Draws scenes: picture i is a pure function of the scene, the seed and i. OpenCV and numpy only, no file, no clock.
 
-What never changes (house, street, noise) is drawn once when the film is made; a picture then costs a copy, its actors,
-its light and its grain.
+What never changes (house, street, noise) is drawn once when the film is made; a picture then costs a copy, what moves
+in it, its light, what is before the lens, and its grain. Luma alone is drawn by the same steps, without the others.
 """
 
-import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from device.video.scene import Actor, Scene, Tree, actor_pose
+from device.video.scene import Scene
+from device.video.scene_animals import draw_animal
+from device.video.scene_jitter import realised
+from device.video.scene_lens import Grain, NearThings, Precipitation
+from device.video.scene_light import Lighting
+from device.video.scene_parts import Actor
+from device.video.scene_paths import Pose, actor_pose
 from device.video.scene_people import draw_person
 from device.video.scene_places import draw_place
+from device.video.scene_sheet import Image, Planes, Sheet, planes_of, u8
+from device.video.scene_sway import ClothLayer, TreeLayer, Wind
+from device.video.scene_tremble import Tremble
+from device.video.scene_vehicles import draw_vehicle
 
-Image = NDArray[np.uint8]
-
-# The grain is a crop of a larger tile, shifted for each picture.
-_GRAIN_SHIFT = 64
 _ARM_UP_S = 1.0
 
 
 class SceneFilm:
-    """A scene with a seed, ready to be drawn picture by picture, in any order."""
+    """A scene with a seed, ready to be drawn picture by picture, in any order. `scene` is as the seed has it."""
 
     def __init__(self, scene: Scene, *, seed: int) -> None:
-        self.scene = scene
-        self._seed = seed
-        rng = np.random.default_rng([seed, 0xBAC4])
+        self.scene = realised(scene, seed=seed)
         width, height = scene.picture.width, scene.picture.height
-        self._still = draw_place(scene.place, width=width, height=height, rng=rng)
-        grain = rng.normal(0.0, scene.noise, (height + _GRAIN_SHIFT, width + _GRAIN_SHIFT)).round().astype(np.int16)
-        self._brighter = cv2.merge([np.clip(grain, 0, 255).astype(np.uint8)] * 3)
-        self._darker = cv2.merge([np.clip(-grain, 0, 255).astype(np.uint8)] * 3)
-        self._light_phase = float(rng.uniform(0, math.tau))
-        self._trees = tuple(_TreeLayer(tree, width=width, height=height, rng=rng) for tree in scene.trees)
+        self._still = _still(scene.place, width, height, seed)
+        rng = np.random.default_rng([seed, 0xBAC5])
+        self._lighting = Lighting(self.scene, rng=rng)
+        layers: list[TreeLayer | ClothLayer] = [
+            *(TreeLayer(tree, width=width, height=height, rng=rng) for tree in self.scene.trees),
+            *(ClothLayer(cloth, width=width, height=height, rng=rng) for cloth in self.scene.cloths),
+        ]
+        self._layers = sorted(layers, key=lambda layer: layer.depth)
+        self._wind = Wind.of(self.scene)
+        self._tremble = Tremble(self.scene, seed=seed)
+        self._falling = Precipitation(self.scene, seed=seed, rng=rng)
+        self._near = NearThings(self.scene, rng=rng)
+        self._grain = Grain(self.scene, seed=seed, rng=rng)
 
-    def bgr(self, index: int) -> Image:
-        """Picture `index` as uint8 (height, width, 3), blue first."""
-        scene = self.scene
-        at_s = index / scene.picture.fps
-        image: Image = self._still.copy()
-        for tree in self._trees:
-            tree.draw(image, at_s)
-        for actor in sorted(scene.actors, key=lambda actor: _depth(actor, at_s)):
-            pose = actor_pose(actor, at_s)
-            if pose is not None:
-                ringing = any(0 <= at_s - ring + _ARM_UP_S / 2 <= _ARM_UP_S for ring in scene.rings_s)
-                draw_person(image, actor, pose, at_s=at_s, ringing=ringing)
-        gain = scene.light.level * (
-            1 + scene.light.drift * math.sin(math.tau * at_s / scene.light.period_s + self._light_phase)
-        )
-        lit = cv2.convertScaleAbs(image, alpha=gain)
-        across, down = np.random.default_rng([self._seed, index]).integers(0, _GRAIN_SHIFT, 2)
-        window = np.s_[down : down + scene.picture.height, across : across + scene.picture.width]
-        return _u8(cv2.subtract(cv2.add(lit, self._brighter[window]), self._darker[window]))
+    @property
+    def frames(self) -> int:
+        """How many pictures it has."""
+        return self.scene.frames
+
+    def luma(self, index: int) -> Image:
+        """Luma of picture `index`, uint8 (height, width): exactly the first rows of its `i420`, at half the cost."""
+        return self._picture(index, self._still[:1])[0]
 
     def i420(self, index: int) -> Image:
         """Picture `index` as planar YUV 4:2:0, uint8 (height * 3 / 2, width); its first `height` rows are luma."""
-        return _u8(cv2.cvtColor(self.bgr(index), cv2.COLOR_BGR2YUV_I420))
+        luma, *chroma = self._picture(index, self._still)
+        return u8(np.concatenate([luma.ravel(), *(plane.ravel() for plane in chroma)]).reshape(-1, luma.shape[1]))
 
+    def bgr(self, index: int) -> Image:
+        """Picture `index` as uint8 (height, width, 3), blue first."""
+        return u8(cv2.cvtColor(self.i420(index), cv2.COLOR_YUV2BGR_I420))
 
-def _u8(image: NDArray[np.generic]) -> Image:
-    return np.asarray(image, dtype=np.uint8)
+    def _picture(self, index: int, still: Planes) -> Planes:
+        at_s = index / self.scene.picture.fps
+        sheet = Sheet(tuple(plane.copy() for plane in still))
+        self._draw_world(sheet, at_s)
+        self._lighting.at(at_s).fall(sheet)
+        if self.scene.mirrored:
+            sheet.planes = tuple(u8(cv2.flip(plane, 1)) for plane in sheet.planes)
+        self._shake(sheet, at_s)
+        self._falling.fall(sheet, index, at_s)
+        self._near.draw(sheet, at_s)
+        self._grain.fall(sheet.planes[0], index, at_s)
+        return sheet.planes
 
+    def _draw_world(self, sheet: Sheet, at_s: float) -> None:
+        """Draw what stands, sways and walks, the farthest first."""
+        wind = self._wind.at(at_s)
+        posed = ((actor, actor_pose(actor, at_s)) for actor in self.scene.actors)
+        there = sorted(((actor, pose) for actor, pose in posed if pose is not None), key=lambda one: one[1].y)
+        for layer in self._layers:
+            while there and there[0][1].y < layer.depth:
+                self._draw_actor(sheet, *there.pop(0), at_s=at_s)
+            layer.draw(sheet, at_s, wind)
+        for actor, pose in there:
+            self._draw_actor(sheet, actor, pose, at_s=at_s)
 
-def _depth(actor: Actor, at_s: float) -> float:
-    pose = actor_pose(actor, at_s)
-    return pose.y if pose is not None else 0.0
+    def _draw_actor(self, sheet: Sheet, actor: Actor, pose: Pose, *, at_s: float) -> None:
+        if actor.kind == "person":
+            ringing = any(0 <= at_s - ring + _ARM_UP_S / 2 <= _ARM_UP_S for ring in self.scene.rings_s)
+            draw_person(sheet, actor, pose, at_s=at_s, ringing=ringing)
+        elif actor.kind in ("car", "van"):
+            draw_vehicle(sheet, actor, pose)
+        else:
+            draw_animal(sheet, actor, pose, at_s=at_s)
 
-
-class _TreeLayer:
-    """A tree drawn once with its transparency, and sheared for each picture."""
-
-    def __init__(self, tree: Tree, *, width: int, height: int, rng: np.random.Generator) -> None:
-        self._tree = tree
-        self._tall = max(8, round(tree.height * height))
-        self._left = round(tree.x * width) - self._tall // 2
-        self._top = round(tree.y * height) - self._tall
-        self._phases = rng.uniform(0, math.tau, 3)
-        self._colour, self._alpha = _draw_tree(self._tall, rng)
-
-    def draw(self, image: Image, at_s: float) -> None:
-        turn = math.tau * at_s / self._tree.period_s
-        a, b, c = self._phases
-        gust = 0.6 + 0.4 * math.sin(turn * 0.23 + c)
-        lean = gust * (0.7 * math.sin(turn + a) + 0.3 * math.sin(turn * 2.7 + b)) * self._tree.sway
-        size = (self._tall, self._tall)
-        # Sheared about its foot: the crown moves, the trunk stands.
-        shear = np.array([[1.0, -lean, lean * self._tall], [0.0, 1.0, 0.0]])
-        colour = cv2.warpAffine(self._colour, shear, size, flags=cv2.INTER_LINEAR)
-        alpha = cv2.warpAffine(self._alpha, shear, size, flags=cv2.INTER_LINEAR)
-        rows, columns = image.shape[:2]
-        top, left = max(self._top, 0), max(self._left, 0)
-        bottom, right = min(self._top + self._tall, rows), min(self._left + self._tall, columns)
-        if top >= bottom or left >= right:
+    def _shake(self, sheet: Sheet, at_s: float) -> None:
+        x, y = self._tremble.at(at_s)
+        if not x and not y:
             return
-        part = np.s_[top - self._top : bottom - self._top, left - self._left : right - self._left]
-        under = image[top:bottom, left:right].astype(np.float32)
-        share = alpha[part][..., None]
-        image[top:bottom, left:right] = (under + (colour[part] - under) * share).astype(np.uint8)
+        moved = []
+        for plane in sheet.planes:
+            rows, columns = plane.shape
+            matrix = np.array([[1.0, 0.0, x * columns], [0.0, 1.0, y * rows]])
+            moved.append(u8(cv2.warpAffine(plane, matrix, (columns, rows), borderMode=cv2.BORDER_REFLECT)))
+        sheet.planes = tuple(moved)
 
 
-def _draw_tree(tall: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colour (tall, tall, 3) and transparency (tall, tall) of a tree whose foot is at the bottom's middle."""
-    colour = np.zeros((tall, tall, 3), dtype=np.uint8)
-    alpha = np.zeros((tall, tall), dtype=np.uint8)
-    middle = tall // 2
-    trunk = np.array(
-        [
-            (middle - tall // 22, tall),
-            (middle - tall // 40, tall // 2),
-            (middle + tall // 40, tall // 2),
-            (middle + tall // 22, tall),
-        ]
-    )
-    cv2.fillPoly(colour, [trunk], (38, 52, 66), cv2.LINE_AA)
-    cv2.fillPoly(alpha, [trunk], 255, cv2.LINE_AA)
-    leaves = 240
-    for number in range(leaves):
-        angle, far = rng.uniform(0, math.tau), math.sqrt(rng.uniform(0, 1))
-        x = middle + math.cos(angle) * far * tall * 0.36
-        y = tall * 0.36 + math.sin(angle) * far * tall * 0.30
-        radius = max(2, round(tall * rng.uniform(0.025, 0.06)))
-        # Later leaves are nearer and higher in the light.
-        light = 0.55 + 0.45 * number / leaves + 0.25 * (0.36 - y / tall) + rng.uniform(-0.1, 0.1)
-        shade = tuple(int(min(255, max(0, value * light))) for value in (44, 112, 74))
-        centre = (round(x), round(y))
-        cv2.ellipse(
-            colour, centre, (radius, max(1, radius * 2 // 3)), math.degrees(angle), 0, 360, shade, -1, cv2.LINE_AA
-        )
-        cv2.ellipse(alpha, centre, (radius, max(1, radius * 2 // 3)), math.degrees(angle), 0, 360, 255, -1, cv2.LINE_AA)
-    return colour.astype(np.float32), alpha.astype(np.float32) / np.float32(255)
+@lru_cache(maxsize=8)
+def _still(place: str, width: int, height: int, seed: int) -> Planes:
+    """Return the planes of a place where nothing moves; shared by films, so never drawn upon."""
+    planes = planes_of(draw_place(place, width=width, height=height, rng=np.random.default_rng([seed, 0xBAC4])))
+    for plane in planes:
+        plane.flags.writeable = False
+    return planes

@@ -7,6 +7,7 @@ from pathlib import Path
 from device.video.capture import CaptureSettings
 from device.video.encoder import Encoder
 from device.video.errors import SceneError, SourceError
+from device.video.masks import Masks
 from device.video.packets import TICKS_PER_S, Packet, Ring, us_from_ticks
 from device.video.scene import load_scene
 from device.video.scene_draw import SceneFilm
@@ -41,7 +42,8 @@ class SceneSource:
         encoder = Encoder(
             width=picture.width, height=picture.height, fps=Fraction(picture.fps), settings=self._settings.encoder
         )
-        rings = {round(at_s * picture.fps) for at_s in scene.rings_s}
+        masks = Masks(self._settings.masks, width=picture.width, height=picture.height)
+        rings = {round(at_s * picture.fps) for at_s in film.scene.rings_s}
         frame_us = us_from_ticks(TICKS_PER_S // picture.fps)
         number = 0
         while not self._closed and (self._settings.loop or number < scene.frames):
@@ -49,6 +51,7 @@ class SceneSource:
             ticks = number * TICKS_PER_S // picture.fps
             at_us = self._start_us + us_from_ticks(ticks)
             i420 = film.i420(index)
+            masks.i420(i420)
             unit = encoder.encode(i420, ticks=ticks)
             yield Packet(
                 config=encoder.config, unit=unit, at_us=at_us, duration_us=frame_us, luma=i420[: picture.height]

@@ -4,7 +4,7 @@ from device.video.packets import TICKS_PER_S
 
 _MAX_LEAP_TICKS = 10 * TICKS_PER_S
 _MAX_BACK_TICKS = TICKS_PER_S
-_MAX_REORDER_TICKS = 5 * TICKS_PER_S
+_MAX_REORDER_TICKS = 2 * TICKS_PER_S
 # How many frames a stream with B-frames decodes ahead.
 _USUAL_REORDER = 2
 
@@ -26,15 +26,18 @@ class Timeline:
         """Say that the next timestamp belongs to a new beginning (a file played again), joined without a gap."""
         self._shift = None
 
-    def place(self, dts: int | None, pts: int | None) -> tuple[int, int]:
-        """Return the place of a packet: dts greater than all before, pts not before it."""
+    def place(self, dts: int | None, pts: int | None, *, lead_ticks: int = _MAX_LEAP_TICKS) -> tuple[int, int]:
+        """Return the place of a packet: dts greater than all before, pts not before it.
+
+        `lead_ticks`: a step further ahead than this is a leap too, where more is known than the stamps themselves tell.
+        """
         if dts is None:
             dts = self._guess(pts)
         reorder = min(max(0, pts - dts), _MAX_REORDER_TICKS) if pts is not None else 0
         if self._shift is None:
             start = -reorder if self._last is None else self._last + self.frame_ticks
             self._shift = dts - start
-        elif self._last is not None and not -_MAX_BACK_TICKS < dts - self._shift - self._last <= _MAX_LEAP_TICKS:
+        elif self._last is not None and not self._follows(dts - self._shift - self._last, lead_ticks):
             self.jumps += 1
             self._shift = dts - (self._last + self.frame_ticks)
         placed = dts - self._shift
@@ -43,6 +46,10 @@ class Timeline:
         shown = max(placed, dts - self._shift + reorder)
         self._last = placed
         return placed, shown
+
+    @staticmethod
+    def _follows(step: int, lead_ticks: int) -> bool:
+        return -_MAX_BACK_TICKS < step <= min(lead_ticks, _MAX_LEAP_TICKS)
 
     def _guess(self, pts: int | None) -> int:
         """Return a dts, in the source's own terms, for a packet without: one frame on, and close below its pts."""

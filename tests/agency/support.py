@@ -192,7 +192,7 @@ def film(
     statements: list[bytes] = []
     start_us, duration_us = FILMED_US, step * 1_000_000 // 15
     for at, piece in enumerate(pieces):
-        plain = encode_segment(width=WIDTH, height=HEIGHT, extradata=extradata, units=piece)
+        plain = encode_segment(codec="h264", width=WIDTH, height=HEIGHT, extradata=extradata, units=piece)
         late = gap_us if at >= len(pieces) // 2 else 0
         statement = SegmentStatement(
             device="porch",

@@ -34,7 +34,7 @@ def filmed(
         piece = units[used * GOP : (used + groups_left) * GOP]
         used += groups_left
         start_us += silence_us if statements else 0
-        plain = encode_segment(width=WIDTH, height=HEIGHT, extradata=extradata, units=piece)
+        plain = encode_segment(codec="h264", width=WIDTH, height=HEIGHT, extradata=extradata, units=piece)
         place = (start_us - FILMED_US - odd_us) * 9 // 100 - piece[0].dts
         pieces.append([replace(unit, dts=unit.dts + place, pts=unit.pts + place) for unit in piece])
         statements.append(

@@ -34,6 +34,7 @@ def sealed(*, first_seq: int = 0, damage: int | None = None) -> list[SealedSegme
     found = []
     for number, segment in enumerate(SEGMENTS):
         plaintext = encode_segment(
+            codec="h264",
             width=segment.config.width, height=segment.config.height, extradata=segment.config.extradata,
             units=segment.units,
         )  # fmt: skip

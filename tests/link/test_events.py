@@ -40,9 +40,13 @@ def test_an_event_has_exactly_the_fields_of_the_contract() -> None:
         "end": None,
         "score": 57,
         "clip": None,
+        "label": None,
+        "labelled_by": None,
     }
     ended = json.loads(event_payload(happening(phase="end", end_us=1_700_000_001_000_000, clip="c1"), epoch="e", seq=8))
     assert (ended["end"], ended["clip"]) == ("2023-11-14T22:13:21.000000Z", "c1")
+    labelled = json.loads(event_payload(happening(label="person", labelled_by="model"), epoch="e", seq=9))
+    assert (labelled["label"], labelled["labelled_by"]) == ("person", "model")
 
 
 @given(start=st.integers(0, 4_000_000_000_000_000), seq=st.integers(1, (1 << 53) - 1), score=st.integers(0, 100))

@@ -145,6 +145,8 @@ class Parties:
             "LATCHSTRING_NEIGHBOURHOOD__CONSIDER_EVERY_S": "0.3",
             "LATCHSTRING_CAMERA__LOOP": "false",
             "LATCHSTRING_CAMERA__POST_ROLL_S": "2",
+            # The model takes its time, on a busy machine more than an event has.
+            "LATCHSTRING_CAMERA__LABELS": "shape",
         }
         self.serve(name, "device", "run", "--home", str(self.home(name)), **{**quick, **environment})
 

@@ -23,9 +23,12 @@ from tests.neighbourhood.support import Parties
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 DEVICES = ("approves", "declines", "unmatched")
-EVENT_KEYS = {"id", "epoch", "seq", "type", "phase", "start", "end", "score", "clip"}
+EVENT_KEYS = {"id", "epoch", "seq", "type", "phase", "start", "end", "score", "clip", "label", "labelled_by"}
 TOLD = {"availability", "event", "motion", "health", "privacy", "config", "ring"}
-PIXELS = re.compile(rb"\xff\xd8\xff|ftyp|moov|mdat|avcC|age-encryption|\x00\x00\x00\x01[\x65\x67]|latchstring segment")
+PIXELS = re.compile(
+    rb"\xff\xd8\xff|ftyp|moov|mdat|avcC|age-encryption|\x00\x00\x00\x01[\x65\x67]|latchstring segment|vpcC"
+    rb"|\x82\x49\x83\x42"
+)
 
 
 def published(sent: bytes) -> list[Publish]:

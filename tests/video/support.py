@@ -20,7 +20,7 @@ from device.video.clock import Clock
 from device.video.encoder import Encoder, EncoderSettings
 from device.video.errors import SourceVanishedError
 from device.video.outputs import Output, SegmentReady
-from device.video.packets import TICKS_PER_S, AccessUnit, CodecConfig, Packet, Ring, us_from_ticks
+from device.video.packets import TICKS_PER_S, AccessUnit, Codec, CodecConfig, Packet, Ring, us_from_ticks
 from device.video.segments import Segment, Segmenter, SegmentSettings
 
 START_US = 1_750_000_000_000_000
@@ -67,9 +67,9 @@ def picture(index: int, *, width: int = 160, height: int = 96) -> NDArray[np.uin
 
 
 @cache
-def coded(frames: int = 45, fps: int = 15) -> tuple[Packet, ...]:
-    """Real H.264 packets of a small film, a keyframe each second."""
-    encoder = Encoder(width=160, height=96, fps=Fraction(fps), settings=EncoderSettings(preset="ultrafast"))
+def coded(frames: int = 45, fps: int = 15, codec: Codec = "h264") -> tuple[Packet, ...]:
+    """Real packets of a small film, H.264 unless told otherwise, a keyframe each second."""
+    encoder = Encoder(width=160, height=96, fps=Fraction(fps), settings=EncoderSettings(codec=codec))
     span = TICKS_PER_S // fps
     return tuple(
         Packet(

@@ -133,7 +133,8 @@ def test_films_keep_their_own_pace(tmp_path: Path) -> None:
         parse_source(f"file:{path}"), settings=FilmSettings(speed=2), new_id=Ids(), sink=lambda _: None, clock=clock
     )
     filmed(film)
-    assert clock.now_us() - START_US == pytest.approx(44 / 15 / 2 * 1_000_000, abs=1000)
+    # The last packets may wait for one another, as long as nothing is urgent.
+    assert 0 <= clock.now_us() - START_US - 44 / 15 / 2 * 1_000_000 <= 300_000
 
 
 def test_a_vanished_camera_is_tried_again() -> None:

@@ -1,6 +1,7 @@
 """MP4 files: the same access units come back, and other programs play them."""
 
 import base64
+import hashlib
 import json
 import subprocess
 from itertools import pairwise
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from device.video.capture import CaptureSettings
 from device.video.errors import MuxError
 from device.video.mux import mux_mp4, read_mp4
-from device.video.packets import AccessUnit, Packet
+from device.video.packets import AccessUnit, Codec, CodecConfig, Packet
 from device.video.segments import Segment
 from device.video.source_file import FileSource
 from tests.conftest import need
 from tests.video.support import OTHER_CONFIG, START_US, coded, segments_of, write_film
+
+CODECS: list[Codec] = ["h264", "vp9"]
+FIRST_RELEASE = "ff8d9bedb12b66118dae555f45d517b24d41421ad9b2d742412d675c81c6fed3"
 
 
 def packets_in(path: Path) -> list[Packet]:
@@ -49,9 +53,10 @@ def assert_round_trip(segments: list[Segment]) -> None:
         at += len(segment.units)
 
 
-def test_round_trip_of_our_encoder() -> None:
+@pytest.mark.parametrize("codec", CODECS)
+def test_round_trip_of_our_encoder(codec: Codec) -> None:
     """Our own segments come back byte for byte, tick for tick."""
-    assert_round_trip(segments_of(coded(60)))
+    assert_round_trip(segments_of(coded(60, codec=codec)))
 
 
 @pytest.mark.parametrize("fps", [15, 25, 30])
@@ -70,11 +75,12 @@ def test_round_trip_with_b_frames(tmp_path: Path, fps: int) -> None:
 @given(
     st.lists(st.tuples(st.integers(1, 9_000), st.integers(0, 30_000)), min_size=1, max_size=12),
     st.lists(st.integers(-2_000_000, 30_000_000), max_size=4),
+    st.sampled_from(CODECS),
 )
 @settings(max_examples=40)
-def test_round_trip_of_odd_times(steps: list[tuple[int, int]], gaps: list[int]) -> None:
+def test_round_trip_of_odd_times(steps: list[tuple[int, int]], gaps: list[int], codec: Codec) -> None:
     """Uneven steps, reordering, gaps and a clock set back between segments: each segment's units come back the same."""
-    real = [packet.unit for packet in coded(45)[:15]]
+    real = [packet.unit for packet in coded(45, codec=codec)[:15]]
     units: list[AccessUnit] = []
     for (step, reorder), unit in zip(steps, real, strict=False):
         dts = units[-1].dts + step if units else 0
@@ -82,7 +88,8 @@ def test_round_trip_of_odd_times(steps: list[tuple[int, int]], gaps: list[int]) 
     start_us, segments = START_US, []
     for gap in [0, *gaps]:
         start_us += gap
-        segment = Segment(config=coded()[0].config, start_us=start_us, duration_us=1_000_000, units=tuple(units))
+        config = coded(45, codec=codec)[0].config
+        segment = Segment(config=config, start_us=start_us, duration_us=1_000_000, units=tuple(units))
         segments.append(segment)
     assert_round_trip(segments)
 
@@ -91,6 +98,22 @@ def test_the_same_segments_give_the_same_file() -> None:
     """No date, no chance: the file is a function of its segments."""
     segments = segments_of(coded(45))
     assert mux_mp4(segments) == mux_mp4(tuple(segments))
+
+
+def test_the_files_of_issued_clips_stay_the_same() -> None:
+    """Files of H.264 are signed by their digest: the bytes for given units are those of the first release."""
+    units = tuple(
+        AccessUnit(
+            dts=3_000 * number, pts=3_000 * (number + number % 2), keyframe=number == 0, data=bytes((number,)) * 9
+        )
+        for number in range(5)
+    )
+    config = CodecConfig(width=320, height=240, extradata=b"\1an avcC record")
+    segments = [
+        Segment(config=config, start_us=START_US + start_us, duration_us=200_000, units=units)
+        for start_us in (0, 700_000)
+    ]
+    assert hashlib.sha256(mux_mp4(segments)).hexdigest() == FIRST_RELEASE
 
 
 @pytest.mark.parametrize("segments", [[], [Segment(config=OTHER_CONFIG, start_us=0, duration_us=1, units=())]])
@@ -116,17 +139,20 @@ def test_reading_rubbish_is_refused(data: bytes) -> None:
         read_mp4(data)
 
 
-def test_a_cut_file_is_refused() -> None:
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_cut_file_is_refused(codec: Codec) -> None:
     """A file without its end is not taken for the clip."""
-    whole = mux_mp4(segments_of(coded(45)))
-    with pytest.raises(MuxError):
-        read_mp4(whole[: len(whole) * 2 // 3])
+    whole = mux_mp4(segments_of(coded(45, codec=codec)))
+    for length in (len(whole) - 1, len(whole) * 2 // 3, whole.index(b"stsz"), whole.index(b"moov") + 4, 8):
+        with pytest.raises(MuxError):
+            read_mp4(whole[:length])
 
 
 @pytest.mark.ffmpeg
-def test_ffprobe_and_ffmpeg_take_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", CODECS)
+def test_ffprobe_and_ffmpeg_take_it(tmp_path: Path, codec: Codec) -> None:
     """A stock ffprobe tells the exact duration and count, with the gap as time; a stock ffmpeg decodes it cleanly."""
-    segments = segments_of(coded(60))
+    segments = segments_of(coded(60, codec=codec))
     del segments[1]
     path = tmp_path / "clip.mp4"
     path.write_bytes(mux_mp4(segments))
@@ -142,7 +168,7 @@ def test_ffprobe_and_ffmpeg_take_it(tmp_path: Path) -> None:
     (stream,) = told["streams"]
     assert float(stream.pop("duration")) == pytest.approx(4.0, abs=0.0005)
     assert stream == {
-        "codec_name": "h264",
+        "codec_name": codec,
         "width": 160,
         "height": 96,
         "start_time": "0.000000",
@@ -174,11 +200,12 @@ def test_ffprobe_tells_the_duration_with_b_frames(tmp_path: Path) -> None:
 
 @pytest.mark.chromium
 @pytest.mark.slow
-def test_chromium_plays_and_seeks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", CODECS)
+def test_chromium_plays_and_seeks(tmp_path: Path, codec: Codec) -> None:
     """In a browser the clip has its exact duration, and a seek shows the picture of that moment."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - heavy, and this test alone needs it
 
-    segments = segments_of(coded(60))
+    segments = segments_of(coded(60, codec=codec))
     film = base64.b64encode(mux_mp4(segments)).decode()
     page_path = tmp_path / "page.html"
     page_path.write_text(f'<video id="v" muted preload="auto" src="data:video/mp4;base64,{film}"></video>')

@@ -6,18 +6,20 @@ import pytest
 
 from device.video.errors import MuxError
 from device.video.mux import mux_mp4
+from device.video.packets import Codec
 from device.video.pictures import SheetFrame, SheetRow, clip_frames, contact_sheet, thumbnail_picture
 from tests.video.support import START_US, coded, segments_of
 
 
-def clip() -> bytes:
+def clip(codec: Codec = "h264") -> bytes:
     """A clip of three seconds."""
-    return mux_mp4(segments_of(coded(45)))
+    return mux_mp4(segments_of(coded(45, codec=codec)))
 
 
-def test_frames_are_spread_over_the_clip() -> None:
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_frames_are_spread_over_the_clip(codec: Codec) -> None:
     """Frames stand in the middle of equal parts, in colour."""
-    frames = clip_frames(clip(), count=3)
+    frames = clip_frames(clip(codec), count=3)
     assert [round(frame.at_s, 2) for frame in frames] == [0.47, 1.47, 2.47]
     assert frames[0].image.shape[2] == 3
 

@@ -173,7 +173,7 @@ def test_an_event_is_told_at_once_and_ends_when_it_was_last_seen() -> None:
     story.play(50)
     story.play(25, active=range(25))
     story.play(60)
-    assert story.phases() == [("id-1", "motion", phase) for phase in ("start", "update", "update", "end")]
+    assert story.phases() == [("id-1", "motion", phase) for phase in ("start", "end")]
     start, *_, end = [o for o in story.out if isinstance(o, EventPhase)]
     assert (start.start_us, start.at_us, start.clip) == (START_US + 5 * S, START_US + 5 * S, "id-2")
     assert end.end_us == START_US + 7_400_000
@@ -291,3 +291,28 @@ def test_an_event_before_any_segment_names_no_clip_that_never_comes(pictures: in
     story.finish()
     check_events(story.out)
     assert len(check_clips(story.out)) == (1 if pictures else 0)
+
+
+def test_motion_that_goes_on_is_told_every_five_seconds() -> None:
+    """A long event says now and then that it still lasts; each phase costs its reader something."""
+    story = Story()
+    story.play(50)
+    story.play(170, active=range(170))
+    phases = [phase for _, _, phase in story.phases()]
+    assert phases == ["start", "update", "update", "update"]
+
+
+def test_a_label_is_told_at_once_and_from_then_on() -> None:
+    """What somebody found in an event's pictures is an update of it; of an event that is over it is nothing."""
+    story = Story()
+    story.play(50)
+    story.play(5, active=range(5))
+    event = story.recorder.motion_event
+    assert event is not None
+    (told,) = story.recorder.label(event, "person", by="model", at_us=START_US)
+    assert isinstance(told, EventPhase)
+    assert (told.phase, told.label, told.labelled_by) == ("update", "person", "model")
+    story.play(60)
+    ended = [one for one in story.out if isinstance(one, EventPhase)][-1]
+    assert (ended.phase, ended.label, ended.labelled_by) == ("end", "person", "model")
+    assert story.recorder.label(event, "animal", by="model", at_us=START_US) == []

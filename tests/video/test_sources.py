@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from device.video.capture import CaptureSettings, SourceSpec, parse_source
 from device.video.errors import SourceError
-from device.video.packets import Packet
+from device.video.packet_queue import PacketQueue
+from device.video.packets import Packet, Watched
 from device.video.source_file import FileSource
-from device.video.source_live import PacketQueue
 from tests.video.support import START_US, VTEST, coded, demuxed, fake_packet, picture, write_film
 
 
@@ -248,23 +248,50 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
         packets_in(tmp_path)
 
 
+def number_of(item: Packet | Watched) -> int:
+    """Number of a fake packet."""
+    return (item.packet if isinstance(item, Watched) else item).unit.dts // 9_000
+
+
+def taken_from(queue: PacketQueue) -> list[Packet | Watched]:
+    """All that a queue holds."""
+    taken: list[Packet | Watched] = []
+    while item := queue.take(0):
+        taken.append(item)
+    return taken
+
+
 def test_a_full_queue_drops_whole_groups() -> None:
     """When nobody takes packets, what finds no room goes, with the rest of its group; what was first stays."""
-    queue = PacketQueue(max_bytes=1_000)
+    queue = PacketQueue(max_bytes=25 * 552)
     for number in range(40):
         queue.put(fake_packet(number, keyframe=number % 10 == 0, size=40))
-    taken = []
-    while packet := queue.take(0):
-        taken.append(packet)
-    assert [p.unit.dts // 9_000 for p in taken] == list(range(25))
+    assert [number_of(p) for p in taken_from(queue)] == list(range(25))
     assert queue.dropped == 15
     queue.put(fake_packet(41, keyframe=False))
     queue.put(fake_packet(50, keyframe=True))
     queue.put(fake_packet(51, keyframe=False))
-    assert [p.unit.dts // 9_000 for p in iter(lambda: queue.take(0), None)] == [50, 51]
+    assert [number_of(p) for p in taken_from(queue)] == [50, 51]
     queue.close("gone")
     queue.close("later")
     assert (queue.take(5), queue.closed, queue.reason) == (None, True, "gone")
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1]), st.booleans(), st.integers(4, 6_000)), max_size=120))
+def test_neither_stream_crowds_out_the_other(puts: list[tuple[int, bool, int]]) -> None:
+    """Whatever comes and nobody takes, each stream is held within its bound, in order, from its first packet on."""
+    queue = PacketQueue(max_bytes=10_000, streams=2)
+    for number, (stream, keyframe, size) in enumerate(puts):
+        queue.put(fake_packet(number, keyframe=keyframe, size=size), stream=stream)
+        assert queue.held_bytes <= 20_000
+    taken = taken_from(queue)
+    assert queue.held_bytes == 0
+    assert [number_of(item) for item in taken] == sorted(number_of(item) for item in taken)
+    for stream, kind in enumerate((Packet, Watched)):
+        ours = [number_of(item) for item in taken if isinstance(item, kind)]
+        sent = [number for number, put in enumerate(puts) if put[0] == stream]
+        assert ours[:1] == sent[:1]
+        assert all(type(item) is kind for item in taken if number_of(item) in sent)
 
 
 def test_coded_pictures_are_small() -> None:

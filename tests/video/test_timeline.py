@@ -36,6 +36,17 @@ def test_a_first_packet_without_stamps_starts_at_zero() -> None:
     assert timeline.place(90_000_000, 90_000_000)[0] == 6_000
 
 
+@given(st.lists(st.tuples(STAMP, STAMP, st.integers(0, 2**40)), max_size=60))
+def test_a_leap_is_what_the_caller_says_it_is(stamps: list[tuple[int | None, int | None, int]]) -> None:
+    """No step is larger than what was allowed for it, or than a frame where it had to be joined."""
+    timeline = Timeline(frame_ticks=6_000)
+    before: int | None = None
+    for dts, pts, lead_ticks in stamps:
+        placed, _ = timeline.place(dts, pts, lead_ticks=lead_ticks)
+        assert before is None or 0 < placed - before <= max(lead_ticks, 6_000)
+        before = placed
+
+
 def test_a_repeated_film_goes_on_without_a_gap() -> None:
     """After a restart the next packet follows the last by one frame."""
     timeline = Timeline(frame_ticks=6_000)
