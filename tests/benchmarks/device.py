@@ -40,7 +40,7 @@ def device_cost(video: Path, folder: Path) -> Cost:
         parties.start_hood()
         parties.start_owner()
         parties.make_device("porch", source=f"file:{video}")
-        parties.start_device("porch")
+        parties.start_device("porch", LATCHSTRING_NEIGHBOURHOOD__CONSIDER_EVERY_S="5")  # as it is by default
         pid = parties.running["porch"].pid
         ready_s = _cpu_s(pid)
         while parties.status("porch")["filming"]["state"] in {"starting", "running"}:
