@@ -16,6 +16,8 @@ app.command("device.cli.demo:demo", name="demo", help="See the whole path run on
 app.command("device.cli.device:app", name="device", help="Set up and run a camera or doorbell.")
 app.command("device.cli.owner:app", name="owner", help="Make the key that opens your footage.")
 app.command("device.cli.review:app", name="review", help="See who asks, and decide.")
+app.command("device.cli.scene:app", name="scene", help="Draw films to test detectors with, and tell what is in them.")
+app.command("device.cli.video:app", name="video", help="See what motion sees in a film, and why; to tune it by.")
 app.command("broker.commands:broker_app", name="broker", help="Run a neighbourhood: MQTT, log, feed, inbox.")
 app.command("broker.commands:agency_app", name="agency", help="Ask in public, and open what was shared.")
 app.command("broker.commands:log_app", name="log", help="Check the public log.")
