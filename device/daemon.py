@@ -48,9 +48,9 @@ from device.vault.keys import DeviceKey
 from device.vault.ledger import Ledger
 from device.vault.seals import CaptureChain
 from device.vault.state import State
-from device.video.capture import parse_source
 from device.video.errors import SourceError, VideoError
 from device.video.film import Film
+from device.video.source.capture import parse_source
 
 log = structlog.get_logger()
 

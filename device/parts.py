@@ -34,11 +34,11 @@ from device.vault.keys import OwnerPublic
 from device.vault.ledger import Ledger
 from device.vault.state import State, Transaction
 from device.video.attention import AttentionSettings
-from device.video.capture import CaptureSettings, V4l2Settings, parse_source
-from device.video.encoder import EncoderSettings
+from device.video.codec.encoder import EncoderSettings
 from device.video.film import FilmSettings
-from device.video.motion import MotionSettings
+from device.video.motion.detector import MotionSettings
 from device.video.recorder import RecorderSettings
+from device.video.source.capture import CaptureSettings, V4l2Settings, parse_source
 from device.video.zones import Polygon, ZoneError, check_polygon
 
 log = structlog.get_logger()

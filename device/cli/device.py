@@ -51,7 +51,7 @@ def device_init(
     seed: Annotated[int, Parameter(help="For scenes: which of the many possible films.")] = 1,
 ) -> None:
     """Make a device's folder: its key, its settings (device.toml), and the pinned keys of whom it believes."""
-    from device.video.capture import parse_source  # noqa: PLC0415 - cv2 and av take their time
+    from device.video.source.capture import parse_source  # noqa: PLC0415 - cv2 and av take their time
 
     try:
         check_name(name)

@@ -10,14 +10,14 @@ from rich.progress import track
 from rich.table import Table
 
 from broker.terminal import AsJson, say, say_json
-from device.video.capture import CaptureSettings
-from device.video.encoder import EncoderSettings
-from device.video.mux import mux_mp4
+from device.video.codec.encoder import EncoderSettings
+from device.video.codec.mux import mux_mp4
 from device.video.packets import Packet
-from device.video.scene import Scene, builtin_scene, library, load_scene
-from device.video.scene_truth import SceneTruth, TrueEvent
+from device.video.scene.file import Scene, builtin_scene, library, load_scene
+from device.video.scene.truth import SceneTruth, TrueEvent
 from device.video.segments import Segment, Segmenter, SegmentSettings
-from device.video.source_scene import SceneSource
+from device.video.source.capture import CaptureSettings
+from device.video.source.drawn import SceneSource
 
 from .errors import CommandError
 

@@ -19,17 +19,17 @@ from broker.terminal import AsJson, say, say_json
 from device.parts import film_settings
 from device.settings import load_settings
 from device.video.attention import AttentionSettings
-from device.video.capture import CaptureSettings, SourceKind, SourceSpec, parse_source
-from device.video.explain import Account, ExplainedEvent
-from device.video.explain_clip import explain_clip
-from device.video.explain_report import report
-from device.video.explain_run import Explained, as_recorded, run_film
-from device.video.explain_sheet import choose, explain_sheet, label_words
-from device.video.explain_words import clock, sensitivity_words
+from device.video.explain.account import Account, ExplainedEvent
+from device.video.explain.clip import explain_clip
+from device.video.explain.report import report
+from device.video.explain.run import Explained, as_recorded, run_film
+from device.video.explain.sheet import choose, explain_sheet, label_words
+from device.video.explain.words import clock, sensitivity_words
 from device.video.film import FilmSettings
-from device.video.labels_process import ModelProcess
-from device.video.motion import MotionSettings
-from device.video.motion_settings import USUAL_SENSITIVITY
+from device.video.labels.process import ModelProcess
+from device.video.motion.detector import MotionSettings
+from device.video.motion.settings import USUAL_SENSITIVITY
+from device.video.source.capture import CaptureSettings, SourceKind, SourceSpec, parse_source
 
 from .errors import CommandError
 

@@ -13,8 +13,8 @@ from broker.wire.segments import decode_segment, segment_digest
 from device.vault.errors import VaultError
 from device.vault.keys import OwnerKey
 from device.vault.sealing import seal, unseal
+from device.video.codec.mux import mux_mp4
 from device.video.errors import VideoError
-from device.video.mux import mux_mp4
 from device.video.packets import AccessUnit, CodecConfig
 from device.video.segments import Segment
 

@@ -28,17 +28,17 @@ import cv2
 import structlog
 
 from device.video.attention import AttentionSettings
-from device.video.capture import CaptureSettings, Source, SourceSpec
 from device.video.clock import Clock, SystemClock
 from device.video.errors import SourceError, SourceVanishedError
 from device.video.faults import FAULTS, reason_of
-from device.video.labelling import Labelling, Labels
-from device.video.motion import MotionSettings
+from device.video.labels.labelling import Labelling, Labels
+from device.video.motion.detector import MotionSettings
 from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost, Thumbnail
 from device.video.pace import Pace, Rate
 from device.video.packets import Packet, Ring, Watched, us_from_ticks
 from device.video.recorder import Recorder, RecorderSettings
-from device.video.sources import OpenSource, open_source
+from device.video.source.capture import CaptureSettings, Source, SourceSpec
+from device.video.source.opening import OpenSource, open_source
 from device.video.thumbs import Thumbs
 from device.video.watcher import Seen, Watcher
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.video.errors import MuxError, VideoError
-from device.video.motion import shrink
+from device.video.motion.detector import shrink
 
 Image = NDArray[np.uint8]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from device.video.motion import MotionReading
+from device.video.motion.detector import MotionReading
 from device.video.outputs import ClipEnded, ClipStarted, EventPhase, Recorded, SegmentReady
 from device.video.packets import CodecConfig, Packet
 from device.video.segments import Segment, Segmenter, SegmentSettings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from device.video.motion import MotionReading
+from device.video.motion.detector import MotionReading
 from device.video.outputs import Thumbnail
 from device.video.pictures import jpeg, thumbnail_picture
 

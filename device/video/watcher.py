@@ -14,9 +14,9 @@ import structlog
 from numpy.typing import NDArray
 
 from device.video.attention import Attention, AttentionSettings
-from device.video.decoder import Luma, LumaDecoder
+from device.video.codec.decoder import Luma, LumaDecoder
 from device.video.errors import BitstreamError
-from device.video.motion import MotionReading, MotionSettings, MotionState, read_motion, shrink
+from device.video.motion.detector import MotionReading, MotionSettings, MotionState, read_motion, shrink
 from device.video.packets import Packet
 
 log = structlog.get_logger()

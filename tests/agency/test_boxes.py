@@ -15,8 +15,8 @@ from broker.agency.film import FilmError, is_vp9_keyframe, open_track
 from broker.agency.seals import AlteredError, check_pictures
 from broker.wire.records import SegmentStatement
 from broker.wire.segments import encode_segment, segment_digest
-from device.video.mux import mux_mp4
-from device.video.sample_entry import sample_entry
+from device.video.codec.mux import mux_mp4
+from device.video.codec.sample_entry import sample_entry
 from device.video.segments import Segment
 from tests.video.support import coded, segments_of
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from device.video.scene import library, load_scene
+from device.video.scene.file import library, load_scene
 from tests.benchmarks.detection_films import Clip, Span, decoded, render_scene
 from tests.benchmarks.detection_footage import footage
 from tests.benchmarks.detection_ours import our_events

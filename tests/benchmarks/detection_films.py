@@ -10,8 +10,8 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from device.video.scene import Scene
-from device.video.scene_draw import SceneFilm
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene
 
 TICKS_PER_S = 90_000
 # As a camera sends it: some 1 to 2 Mbit/s at 640x360.

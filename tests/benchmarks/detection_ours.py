@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device.video.attention import AttentionSettings
-from device.video.capture import parse_source
 from device.video.film import Film, FilmSettings
 from device.video.outputs import EventPhase, Output
+from device.video.source.capture import parse_source
 from tests.benchmarks.detection_films import Clip, Span
 from tests.video.support import START_US, Ids, LeapingClock
 

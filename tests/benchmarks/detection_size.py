@@ -1,8 +1,8 @@
 """What the sensitivity means: how tall somebody has to be in the picture to be seen, at each level."""
 
-from device.video.motion import MotionSettings, MotionState, read_motion, shrink
-from device.video.scene import Scene, parse_scene
-from device.video.scene_draw import SceneFilm
+from device.video.motion.detector import MotionSettings, MotionState, read_motion, shrink
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, parse_scene
 
 HEIGHTS = (0.40, 0.35, 0.30, 0.26, 0.23, 0.20, 0.18, 0.16, 0.14, 0.12, 0.11, 0.10, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04)
 PLACES = ("driveway", "garden", "street")

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from device.video.encoder import Encoder, EncoderSettings
+from device.video.codec.encoder import Encoder, EncoderSettings
 from device.video.packets import TICKS_PER_S
-from device.video.scene import Scene, builtin_scene, load_scene
-from device.video.scene_draw import SceneFilm
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, builtin_scene, load_scene
 from tests.benchmarks.harness import Row, against_peer, main
 from tests.video.support import VTEST
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from broker.wire.encoding import parse_json, parse_time
-from device.video.scene import parse_scene
+from device.video.scene.file import parse_scene
 from tests.benchmarks.video_films import FPS, scene_film
 from tests.neighbourhood.support import Parties
 from tests.support_mqtt import Listener

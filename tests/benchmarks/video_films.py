@@ -8,8 +8,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from device.video.scene import Scene, builtin_scene, load_scene
-from device.video.scene_draw import SceneFilm
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, builtin_scene, load_scene
 from tests.video.support import VTEST
 
 FPS = 15

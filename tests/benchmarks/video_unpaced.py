@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from device.video.attention import AttentionSettings
-from device.video.capture import CaptureSettings, parse_source
 from device.video.film import Film, FilmSettings
 from device.video.outputs import Output
+from device.video.source.capture import CaptureSettings, parse_source
 from tests.benchmarks.processes import own_cpu_s
 from tests.home.support import Kept
 

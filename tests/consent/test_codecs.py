@@ -18,7 +18,7 @@ from device.consent.review import SealedSegment, cut, open_clip, prepare
 from device.consent.trust import Trust, VerifiedRequest
 from device.vault.keys import DeviceKey, OwnerKey
 from device.vault.sealing import new_identity, recipient_of, seal
-from device.video.mux import read_mp4
+from device.video.codec.mux import read_mp4
 from device.video.packets import Codec
 from device.video.pictures import clip_frames
 from device.video.segments import Segment

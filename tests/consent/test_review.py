@@ -20,7 +20,7 @@ from device.consent.review import SealedSegment, approve, cut, open_clip, prepar
 from device.consent.trust import Trust, VerifiedRequest
 from device.vault.keys import DeviceKey, OwnerKey
 from device.vault.sealing import new_identity, recipient_of, seal, unseal
-from device.video.mux import read_mp4
+from device.video.codec.mux import read_mp4
 from tests.simulators import NOW_US, NeighbourhoodSimulator, signing_key
 from tests.video.support import coded, segments_of
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from device.video.encoder import Encoder, EncoderSettings
-from device.video.explain import Account, Accountant
-from device.video.motion import MotionReading, MotionSettings, MotionState, read_motion
-from device.video.mux import mux_mp4
+from device.video.codec.encoder import Encoder, EncoderSettings
+from device.video.codec.mux import mux_mp4
+from device.video.explain.account import Account, Accountant
+from device.video.motion.detector import MotionReading, MotionSettings, MotionState, read_motion
 from device.video.outputs import EventPhase
 from device.video.packets import TICKS_PER_S, AccessUnit, Packet, us_from_ticks
 from device.video.recorder import Recorder, RecorderSettings

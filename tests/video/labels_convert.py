@@ -1,6 +1,6 @@
-"""How `device/video/labels_weights.onnx.xz` was made, so that anybody can make it again and compare.
+"""How `device/video/labels/weights.onnx.xz` was made, so that anybody can make it again and compare.
 
-    npm pack @mediapipe/objectron@0.4.1675468480     (Apache-2.0; the archive's digest is in labels_weights.md)
+    npm pack @mediapipe/objectron@0.4.1675468480     (Apache-2.0; the archive's digest is in weights.md)
     pip install onnx==1.23.2 tflite==2.18.0          (needed for this alone)
     python -m tests.video.labels_convert mediapipe-objectron-0.4.1675468480.tgz OUT.onnx.xz
 
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device.video.labels_model import CLASSES
+from device.video.labels.model import CLASSES
 
 Real = NDArray[np.float32]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import av
 
-from device.video.capture import parse_source
 from device.video.film import Film, FilmSettings
 from device.video.outputs import Output
+from device.video.source.capture import parse_source
 from tests.video.support import VTEST, Ids, segments_in
 
 

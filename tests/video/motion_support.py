@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from device.video.motion import MotionReading, MotionSettings, MotionState, read_motion, shrink
-from device.video.scene import Scene
-from device.video.scene_draw import SceneFilm
+from device.video.motion.detector import MotionReading, MotionSettings, MotionState, read_motion, shrink
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene
 
 FRAME_US = 66_667
 Gray = NDArray[np.uint8]

@@ -8,10 +8,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from device.video.capture import CaptureSettings, parse_source
 from device.video.clock import SystemClock
 from device.video.packets import Packet, Watched
-from device.video.source_live import LiveSource
+from device.video.source.capture import CaptureSettings, parse_source
+from device.video.source.live import LiveSource
 
 QUICK = CaptureSettings(open_timeout_s=4, stall_s=4)
 

@@ -15,13 +15,13 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from device.video.capture import CaptureSettings, Source, SourceSpec
 from device.video.clock import Clock
-from device.video.encoder import Encoder, EncoderSettings
+from device.video.codec.encoder import Encoder, EncoderSettings
 from device.video.errors import SourceVanishedError
 from device.video.outputs import Output, SegmentReady
 from device.video.packets import TICKS_PER_S, AccessUnit, Codec, CodecConfig, Packet, Ring, us_from_ticks
 from device.video.segments import Segment, Segmenter, SegmentSettings
+from device.video.source.capture import CaptureSettings, Source, SourceSpec
 
 START_US = 1_750_000_000_000_000
 CONFIG = CodecConfig(width=64, height=48, extradata=b"\x01not-really")

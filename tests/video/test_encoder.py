@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from device.video.capture import CaptureSettings
-from device.video.decoder import LumaDecoder
-from device.video.encoder import QUALITIES, Encoder, EncoderSettings, Preset
+from device.video.codec.decoder import LumaDecoder
+from device.video.codec.encoder import QUALITIES, Encoder, EncoderSettings, Preset
+from device.video.codec.mux import mux_mp4, read_mp4
 from device.video.errors import BitstreamError
-from device.video.mux import mux_mp4, read_mp4
 from device.video.packets import TICKS_PER_S, AccessUnit, Codec, Packet
-from device.video.source_scene import SceneSource
+from device.video.source.capture import CaptureSettings
+from device.video.source.drawn import SceneSource
 from tests.video.support import START_US, coded, picture, segments_of
 
 CODECS: list[Codec] = ["h264", "vp9"]

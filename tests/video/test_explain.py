@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.video.explain_refused import Refusals
-from device.video.explain_words import (
+from device.video.explain.refused import Refusals
+from device.video.explain.words import (
     began_words,
     clock,
     quiet_words,
@@ -19,9 +19,9 @@ from device.video.explain_words import (
     straightness,
     why_words,
 )
-from device.video.motion import MotionBox, MotionSettings, MotionState, MotionTrack, read_motion
-from device.video.motion_reading import Quiet
-from device.video.motion_tracks import Why
+from device.video.motion.detector import MotionBox, MotionSettings, MotionState, MotionTrack, read_motion
+from device.video.motion.reading import Quiet
+from device.video.motion.tracks import Why
 from device.video.recorder import RecorderSettings
 from tests.video.explain_support import FRAME_US, empty, told, walk_then, with_box
 from tests.video.support import START_US

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device.video.capture import CaptureSettings, SourceSpec
-from device.video.explain_clip import KEPT_WIDTH, ClipError, explain_clip
-from device.video.explain_pen import COUNTS, Tags, fitted, paper, text_width, wrapped
-from device.video.explain_run import Explained, as_recorded, run_film
-from device.video.explain_sheet import WIDTH, choose, explain_sheet
+from device.video.explain.clip import KEPT_WIDTH, ClipError, explain_clip
+from device.video.explain.pen import COUNTS, Tags, fitted, paper, text_width, wrapped
+from device.video.explain.run import Explained, as_recorded, run_film
+from device.video.explain.sheet import WIDTH, choose, explain_sheet
 from device.video.film import FilmSettings
-from device.video.motion import MotionSettings
+from device.video.motion.detector import MotionSettings
+from device.video.source.capture import CaptureSettings, SourceSpec
 from device.video.zones import Polygon
 from tests.conftest import need
 from tests.video.explain_support import empty, walk_then, write_lumas

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from device.video.capture import CaptureSettings, SourceSpec, parse_source
 from device.video.clock import SystemClock
-from device.video.decoder import LumaDecoder
+from device.video.codec.decoder import LumaDecoder
+from device.video.codec.mux import mux_mp4, read_mp4
 from device.video.errors import BitstreamError
 from device.video.film import Film, FilmSettings
-from device.video.mux import mux_mp4, read_mp4
 from device.video.outputs import (
     ClipEnded,
     ClipStarted,
@@ -33,6 +32,7 @@ from device.video.outputs import (
 )
 from device.video.packets import Packet, Ring
 from device.video.recorder import RecorderSettings
+from device.video.source.capture import CaptureSettings, SourceSpec, parse_source
 from tests.video.support import START_US, BentCamera, Ids, LeapingClock, coded, segments_in, write_film
 
 CAMERA = SourceSpec(kind="rtsp", location="rtsp://camera/")

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.video.canonical import Canonical
-from device.video.errors import BitstreamError
-from device.video.h264 import (
+from device.video.codec.canonical import Canonical
+from device.video.codec.h264 import (
     ParameterSets,
     is_idr,
     join_prefixed,
@@ -21,6 +20,7 @@ from device.video.h264 import (
     split_annexb,
     split_prefixed,
 )
+from device.video.errors import BitstreamError
 from tests.video.support import coded
 
 # NAL units as they may be: no start code inside, and no zero at the end.

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from device.video.capture import CaptureSettings, parse_source
 from device.video.film import Film, FilmSettings
-from device.video.labelling import Labelling, Labels
-from device.video.labels import Label
-from device.video.motion import MotionBox, MotionReading
+from device.video.labels.best import Label
+from device.video.labels.labelling import Labelling, Labels
+from device.video.motion.detector import MotionBox, MotionReading
 from device.video.outputs import EventPhase, Output
+from device.video.source.capture import CaptureSettings, parse_source
 from tests.video.support import START_US, Ids
 
 S = 1_000_000

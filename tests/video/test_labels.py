@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from device.video.labels import CROP_PIXELS, Best, BestFrames, Label, Look, shape_label
-from device.video.motion import MotionBox, MotionReading
-from device.video.scene import load_scene
-from device.video.scene_truth import SceneTruth
+from device.video.labels.best import CROP_PIXELS, Best, BestFrames, Label, Look, shape_label
+from device.video.motion.detector import MotionBox, MotionReading
+from device.video.scene.file import load_scene
+from device.video.scene.truth import SceneTruth
 
 SCENES = sorted((Path(__file__).parents[2] / "samples" / "scenes").glob("*.toml"))
 STEP_US = 200_000

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from device.video.labels import Best, BestFrames, Kind, Label, Look
-from device.video.labels_model import WEIGHTS, Finding, LabelsError, ModelLabeller, SsdDetector, choose
-from device.video.motion import MotionBox, MotionReading, MotionState, read_motion, shrink
-from device.video.scene import load_scene
-from device.video.scene_draw import SceneFilm
-from device.video.scene_truth import SceneTruth
+from device.video.labels.best import Best, BestFrames, Kind, Label, Look
+from device.video.labels.model import WEIGHTS, Finding, LabelsError, ModelLabeller, SsdDetector, choose
+from device.video.motion.detector import MotionBox, MotionReading, MotionState, read_motion, shrink
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import load_scene
+from device.video.scene.truth import SceneTruth
 from tests.video.support import VTEST
 
 SCENES = Path(__file__).parents[2] / "samples" / "scenes"
@@ -53,7 +53,7 @@ def best_of_scene(name: str, seed: int) -> tuple[Best, Kind]:
 def test_the_weights_are_those_that_were_recorded() -> None:
     """The file in the package is the one whose origin and licence stand beside it."""
     digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    assert digest in WEIGHTS.with_name("labels_weights.md").read_text()
+    assert digest in WEIGHTS.with_name("weights.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.video.labels import Best, Crop, Gray
-from device.video.labels_model import Finding, LabelsError
-from device.video.labels_process import ModelProcess, serve
-from device.video.motion import MotionBox
+from device.video.labels.best import Best, Crop, Gray
+from device.video.labels.model import Finding, LabelsError
+from device.video.labels.process import ModelProcess, serve
+from device.video.motion.detector import MotionBox
 
 MIDDLE = MotionBox(left=0.25, top=0.25, width=0.5, height=0.5)
 READY = "import sys, time, os\nprint('{}', flush=True)\n"
@@ -107,8 +107,8 @@ def test_a_machine_on_which_it_fails_is_left_in_peace() -> None:
 
 def test_a_stuck_child_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that never reads its input, nor answers, is ended."""
-    monkeypatch.setattr("device.video.labels_process._ANSWER_S", 0.05)
-    monkeypatch.setattr("device.video.labels_process._END_S", 0.05)
+    monkeypatch.setattr("device.video.labels.process._ANSWER_S", 0.05)
+    monkeypatch.setattr("device.video.labels.process._END_S", 0.05)
     process = child(READY + "time.sleep(3600)")
     assert process.label(best((300, 300), (300, 300), (300, 300))).by == "shape"
     assert not process.running
@@ -127,7 +127,7 @@ def test_an_interrupt_at_the_terminal_is_not_for_the_child() -> None:
 
 def _asked(found: Best, seer: Seer) -> list[dict[str, object]]:
     """Return what a server says to the very bytes that a ModelProcess writes."""
-    from device.video.labels_process import _question  # noqa: PLC0415 - what is between the two is theirs
+    from device.video.labels.process import _question  # noqa: PLC0415 - what is between the two is theirs
 
     answers = io.BytesIO()
     serve(io.BytesIO(_question(found)), answers, seer)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from device.video.labels import Best, Label
-from device.video.labels_worker import MOST_WAITING, LabelWorker
+from device.video.labels.best import Best, Label
+from device.video.labels.worker import MOST_WAITING, LabelWorker
 
 NOTHING = Best(crops=(), looks=(), aspect=1.0)
 PATIENCE_S = 10.0

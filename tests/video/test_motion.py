@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from device.video.motion import MotionSettings, MotionState, read_motion, shrink
-from device.video.scene import Scene, builtin_scene, load_scene, parse_scene
+from device.video.motion.detector import MotionSettings, MotionState, read_motion, shrink
+from device.video.scene.file import Scene, builtin_scene, load_scene, parse_scene
 from tests.video.motion_support import FRAME_US, active_s, readings, small_lumas
 
 POSITIVES = ["car-passes", "cat-in-the-garden", "doorbell-visitor", "driveway-walker", "rain-walker", "shaking-walker"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.video.motion import MotionState, read_motion
-from device.video.scene import builtin_scene, load_scene
+from device.video.motion.detector import MotionState, read_motion
+from device.video.scene.file import builtin_scene, load_scene
 from tests.video.motion_support import FRAME_US, Gray, active_s, readings, small_lumas, sparse_readings
 
 S_US = 1_000_000

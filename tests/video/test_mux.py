@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.video.capture import CaptureSettings
+from device.video.codec.mux import mux_mp4, read_mp4
 from device.video.errors import MuxError
-from device.video.mux import mux_mp4, read_mp4
 from device.video.packets import AccessUnit, Codec, CodecConfig, Packet
 from device.video.segments import Segment
-from device.video.source_file import FileSource
+from device.video.source.capture import CaptureSettings
+from device.video.source.file import FileSource
 from tests.conftest import need
 from tests.video.support import OTHER_CONFIG, START_US, coded, segments_of, write_film
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from device.video.codec.mux import mux_mp4
 from device.video.errors import MuxError
-from device.video.mux import mux_mp4
 from device.video.packets import Codec
 from device.video.pictures import SheetFrame, SheetRow, clip_frames, contact_sheet, thumbnail_picture
 from tests.video.support import START_US, coded, segments_of

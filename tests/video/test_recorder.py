@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.video.motion import MotionReading
+from device.video.motion.detector import MotionReading
 from device.video.outputs import ClipEnded, ClipStarted, EventPhase, Recorded, SegmentReady
 from device.video.recorder import Recorder, RecorderSettings
 from device.video.segments import Segment, SegmentSettings

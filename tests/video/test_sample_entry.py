@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.video.boxes import box, boxes, full_box, only_box, u32
+from device.video.codec.boxes import box, boxes, full_box, only_box, u32
+from device.video.codec.mux import mux_mp4, read_mp4
+from device.video.codec.sample_entry import read_sample_entry, sample_entry
 from device.video.errors import MuxError
-from device.video.mux import mux_mp4, read_mp4
 from device.video.packets import Codec, CodecConfig
-from device.video.sample_entry import read_sample_entry, sample_entry
 from tests.video.support import coded, segments_of
 
 CODECS: list[Codec] = ["h264", "vp9"]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.video.capture import CaptureSettings, parse_source
 from device.video.clock import SystemClock
 from device.video.errors import SceneError, SourceError
 from device.video.packets import Packet, Ring
-from device.video.scene import Scene, builtin_scene, load_scene, parse_scene
-from device.video.scene_draw import SceneFilm
-from device.video.scene_parts import Light
-from device.video.sources import open_source
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, builtin_scene, load_scene, parse_scene
+from device.video.scene.parts import Light
+from device.video.source.capture import CaptureSettings, parse_source
+from device.video.source.opening import open_source
 from tests.video.support import START_US
 
 SMALL = b"""

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.video.errors import SceneError
-from device.video.scene import Scene, library, parse_scene
-from device.video.scene_draw import SceneFilm
-from device.video.scene_parts import Picture
-from device.video.scene_truth import SceneTruth
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, library, parse_scene
+from device.video.scene.parts import Picture
+from device.video.scene.truth import SceneTruth
 from tests.video.test_scene import BUSY, SMALL
 
 TEXTS = (SMALL, BUSY, *(path.read_bytes() for path in library().values()))

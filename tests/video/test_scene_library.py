@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from device.video import scene_parts
-from device.video.scene import Scene, library, load_scene
-from device.video.scene_draw import SceneFilm
-from device.video.scene_parts import Picture
-from device.video.scene_truth import SceneTruth
+from device.video.scene import parts as scene_parts
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, library, load_scene
+from device.video.scene.parts import Picture
+from device.video.scene.truth import SceneTruth
 
 SCENES = library()
 SEEDS = range(1, 13)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device.video.scene import Scene, library, load_scene, parse_scene
-from device.video.scene_draw import SceneFilm
-from device.video.scene_jitter import realised
-from device.video.scene_truth import SceneTruth, TrueEvent
+from device.video.scene.draw import SceneFilm
+from device.video.scene.file import Scene, library, load_scene, parse_scene
+from device.video.scene.jitter import realised
+from device.video.scene.truth import SceneTruth, TrueEvent
 
 HEAD = 'title = "T"\nplace = "driveway"\nduration_s = 12.0\nnoise = 0.0\n'
 WALKER = """

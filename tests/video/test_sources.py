@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from device.video.capture import CaptureSettings, SourceSpec, parse_source
 from device.video.errors import SourceError
-from device.video.packet_queue import PacketQueue
 from device.video.packets import Packet, Watched
-from device.video.source_file import FileSource
+from device.video.source.capture import CaptureSettings, SourceSpec, parse_source
+from device.video.source.file import FileSource
+from device.video.source.packet_queue import PacketQueue
 from tests.video.support import START_US, VTEST, coded, demuxed, fake_packet, picture, write_film
 
 

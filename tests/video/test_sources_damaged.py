@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from device.video.canonical import Canonical, NoPictureError
-from device.video.capture import CaptureSettings
-from device.video.copied import Copier, Demuxed, Place
-from device.video.damage import Damage
+from device.video.codec.canonical import Canonical, NoPictureError
+from device.video.codec.h264 import join_prefixed, parse_avcc, split_annexb, split_prefixed
 from device.video.errors import BitstreamError, SourceError
-from device.video.h264 import join_prefixed, parse_avcc, split_annexb, split_prefixed
 from device.video.packets import Packet
-from device.video.source_file import FileSource
-from device.video.timeline import Timeline
+from device.video.source.capture import CaptureSettings
+from device.video.source.copied import Copier, Demuxed, Place
+from device.video.source.damage import Damage
+from device.video.source.file import FileSource
+from device.video.source.timeline import Timeline
 from tests.video.rtsp_client import check_line, decoded
 from tests.video.support import START_US, coded, write_film
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.video.dating import LiveDating
 from device.video.packets import ticks_from_us
-from device.video.timeline import Timeline
+from device.video.source.dating import LiveDating
+from device.video.source.timeline import Timeline
 from tests.video.support import START_US
 
 FRAME_US = 66_667

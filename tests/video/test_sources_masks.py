@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from device.video.capture import CaptureSettings, SourceSpec, parse_source
 from device.video.errors import SourceError
-from device.video.masks import BLACK, NEUTRAL, Masks
 from device.video.packets import Packet, Watched
-from device.video.sources import open_source
+from device.video.source.capture import CaptureSettings, SourceSpec, parse_source
+from device.video.source.masks import BLACK, NEUTRAL, Masks
+from device.video.source.opening import open_source
 from device.video.zones import Polygon, zone_mask
 from tests.video.rtsp import need_gst, pattern, serving
 from tests.video.rtsp_client import camera, frames_of, some

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.video.capture import CaptureSettings, SourceSpec, parse_source
 from device.video.clock import SystemClock
 from device.video.errors import SourceError, SourceVanishedError
 from device.video.packets import Packet, Ring, Watched
-from device.video.sources import open_source
+from device.video.source.capture import CaptureSettings, SourceSpec, parse_source
+from device.video.source.opening import open_source
 from tests.video.rtsp import Server, need_gst, network, pattern, serving
 from tests.video.rtsp_client import decoded
 from tests.video.support import START_US, LeapingClock, write_film

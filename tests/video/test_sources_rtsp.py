@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from device.video.capture import CaptureSettings, parse_source
 from device.video.errors import SourceVanishedError
 from device.video.film import Film, FilmSettings
 from device.video.outputs import Output, SourceBack, SourceLost
 from device.video.packets import TICKS_PER_S, Packet
+from device.video.source.capture import CaptureSettings, parse_source
 from tests.video.rtsp import H264, need_gst, network, pattern, serving
 from tests.video.rtsp_client import camera, check_line, decoded, late_s, some, stream, wait_for
 from tests.video.support import Ids, write_film

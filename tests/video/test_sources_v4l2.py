@@ -1,7 +1,7 @@
 """USB and other V4L2 cameras, as far as a machine without one can tell: what is asked of a device that isn't there.
 
 No device is here, so no picture is read; that a V4L2 camera's pictures are taken as an RTSP camera's are, by the same
-code, is in `source_live`.
+code, is in `source.live`.
 """
 
 import threading
@@ -11,10 +11,10 @@ from pathlib import Path
 import av
 import pytest
 
-from device.video.capture import CaptureSettings, V4l2Settings, parse_source
 from device.video.clock import SystemClock
 from device.video.errors import SourceVanishedError
-from device.video.source_live import LiveSource, v4l2_options
+from device.video.source.capture import CaptureSettings, V4l2Settings, parse_source
+from device.video.source.live import LiveSource, v4l2_options
 
 
 def lost(device: str, settings: CaptureSettings | None = None) -> SourceVanishedError:

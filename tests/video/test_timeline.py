@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.video.packets import ticks_from_us, us_from_ticks
-from device.video.timeline import Timeline
+from device.video.source.timeline import Timeline
 
 STAMP = st.one_of(st.none(), st.integers(-(2**62), 2**62), st.integers(0, 200_000))
 

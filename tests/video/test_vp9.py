@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.video.codec.vp9 import RECORD_BYTES, Vp9Frame, check_vpcc, read_frame, vpcc_record
 from device.video.errors import BitstreamError
-from device.video.vp9 import RECORD_BYTES, Vp9Frame, check_vpcc, read_frame, vpcc_record
 from tests.video.support import coded, picture
 
 KEYFRAME = coded(codec="vp9")[0].unit.data

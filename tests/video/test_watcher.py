@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from device.video.attention import AttentionSettings
-from device.video.canonical import Canonical
-from device.video.encoder import Encoder, EncoderSettings
-from device.video.motion import MotionReading, MotionSettings
+from device.video.codec.canonical import Canonical
+from device.video.codec.encoder import Encoder, EncoderSettings
+from device.video.motion.detector import MotionReading, MotionSettings
 from device.video.packets import TICKS_PER_S, Packet, us_from_ticks
 from device.video.watcher import Watcher
 from tests.video.support import START_US, write_film

@@ -1,0 +1,1 @@
+"""What a film would give, and why, in pictures: for `latchstring video explain`."""
