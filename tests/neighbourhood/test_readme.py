@@ -133,6 +133,17 @@ def test_the_two_terminals(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_films_to_test_with(tmp_path: Path) -> None:
+    """Scenes are listed, drawn with their truth, and explained, by the README's words."""
+    for line in commands("Cameras"):
+        run(line, tmp_path)
+    assert {path.name for path in (tmp_path / "explained").iterdir()} == {
+        "explained.mp4", "explained.png", "explained.json",
+    }  # fmt: skip
+    assert (tmp_path / "rain.jsonl").read_text().startswith("{")
+
+
+@pytest.mark.slow
 def test_every_command_helps() -> None:
     """Each command of the tree explains itself; a stranger can start from `--help` alone."""
     tree = {
@@ -142,6 +153,8 @@ def test_every_command_helps() -> None:
         "broker": ("run", "admit", "mosquitto", "password"),
         "agency": ("init", "post", "withdraw", "fetch", "open"),
         "log": ("verify",),
+        "scene": ("list", "render", "truth"),
+        "video": ("explain",),
     }
     program = [sys.executable, "-P", "-m", "device"]
     for group, names in tree.items():
