@@ -35,7 +35,7 @@ from device.vault.ledger import Ledger
 from device.vault.state import State, Transaction
 from device.video.attention import AttentionSettings
 from device.video.codec.encoder import EncoderSettings
-from device.video.film import FilmSettings
+from device.video.film_settings import FilmSettings
 from device.video.motion.detector import MotionSettings
 from device.video.recorder import RecorderSettings
 from device.video.source.capture import CaptureSettings, V4l2Settings, parse_source

@@ -25,7 +25,7 @@ from device.video.explain.report import report
 from device.video.explain.run import Explained, as_recorded, run_film
 from device.video.explain.sheet import choose, explain_sheet, label_words
 from device.video.explain.words import clock, sensitivity_words
-from device.video.film import FilmSettings
+from device.video.film_settings import FilmSettings
 from device.video.labels.process import ModelProcess
 from device.video.motion.detector import MotionSettings
 from device.video.motion.settings import USUAL_SENSITIVITY

@@ -21,23 +21,21 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import cv2
 import structlog
 
-from device.video.attention import AttentionSettings
 from device.video.clock import Clock, SystemClock
 from device.video.errors import SourceError, SourceVanishedError
 from device.video.faults import FAULTS, reason_of
-from device.video.labels.labelling import Labelling, Labels
-from device.video.motion.detector import MotionSettings
+from device.video.film_settings import FilmHealth, FilmSettings, FilmState
+from device.video.labels.labelling import Labelling
 from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost, Thumbnail
 from device.video.pace import Pace, Rate
 from device.video.packets import Packet, Ring, Watched, us_from_ticks
-from device.video.recorder import Recorder, RecorderSettings
-from device.video.source.capture import CaptureSettings, Source, SourceSpec
+from device.video.recorder import Recorder
+from device.video.source.capture import Source, SourceSpec
 from device.video.source.opening import OpenSource, open_source
 from device.video.thumbs import Thumbs
 from device.video.watcher import Seen, Watcher
@@ -49,40 +47,6 @@ _US_PER_S = 1_000_000
 _MAX_RINGS = 32
 _STOP_WAIT_S = 0.9
 _MOST_REST_S = 0.3
-
-FilmState = Literal["starting", "running", "private", "lost", "ended", "failed", "stopped"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilmSettings:
-    """All that filming is told. `speed`: how fast files and scenes play; 0 is as fast as they can be read."""
-
-    capture: CaptureSettings = field(default_factory=CaptureSettings)
-    motion: MotionSettings = field(default_factory=MotionSettings)
-    attention: AttentionSettings = field(default_factory=AttentionSettings)
-    recorder: RecorderSettings = field(default_factory=RecorderSettings)
-    labels: Labels = "off"
-    speed: float = 1.0
-    retry_first_s: float = 0.5
-    retry_most_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilmHealth:
-    """Counters since the start.
-
-    `state`: "ended" and "failed" stay, though bell and privacy are still obeyed; "stopped" is a film that was cut off.
-    `decode_ms`: what a packet costs, decoding and motion together. `lag_ms`: how far filming is behind its source.
-    """
-
-    state: FilmState
-    fps: float
-    frames: int
-    decoded: int
-    dropped: int
-    decode_ms: float
-    lag_ms: float
-    recording: bool
 
 
 class Film:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device.video.attention import AttentionSettings
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.outputs import EventPhase, Output
 from device.video.source.capture import parse_source
 from tests.benchmarks.detection_films import Clip, Span

@@ -18,7 +18,7 @@ from tests.conftest import need
 EVENT_GAP_S = 5
 LATE_S = 20.0
 
-# Best of those tried on other scenes: see FACTS.
+# The best of those that were tried on other drawn scenes, before these were there.
 TUNED = {
     "threshold": "300",
     "noise_level": "16",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from device.video.attention import AttentionSettings
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.outputs import Output
 from device.video.source.capture import CaptureSettings, parse_source
 from tests.benchmarks.processes import own_cpu_s

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import av
 
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.outputs import Output
 from device.video.source.capture import parse_source
 from tests.video.support import VTEST, Ids, segments_in

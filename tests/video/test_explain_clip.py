@@ -12,7 +12,7 @@ from device.video.explain.clip import KEPT_WIDTH, ClipError, explain_clip
 from device.video.explain.pen import COUNTS, Tags, fitted, paper, text_width, wrapped
 from device.video.explain.run import Explained, as_recorded, run_film
 from device.video.explain.sheet import WIDTH, choose, explain_sheet
-from device.video.film import FilmSettings
+from device.video.film_settings import FilmSettings
 from device.video.motion.detector import MotionSettings
 from device.video.source.capture import CaptureSettings, SourceSpec
 from device.video.zones import Polygon

@@ -9,7 +9,8 @@ from device.video.attention import AttentionSettings
 from device.video.errors import SourceError
 from device.video.explain.report import report
 from device.video.explain.run import Explained, as_recorded, run_film
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.outputs import EventPhase, Output
 from device.video.source.capture import CaptureSettings, SourceSpec, parse_source
 from tests.video.explain_support import empty, walk_then, write_lumas

@@ -18,7 +18,8 @@ from device.video.clock import SystemClock
 from device.video.codec.decoder import LumaDecoder
 from device.video.codec.mux import mux_mp4, read_mp4
 from device.video.errors import BitstreamError
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.outputs import (
     ClipEnded,
     ClipStarted,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.labels.best import Label
 from device.video.labels.labelling import Labelling, Labels
 from device.video.motion.detector import MotionBox, MotionReading

@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from device.video.errors import SourceVanishedError
-from device.video.film import Film, FilmSettings
+from device.video.film import Film
+from device.video.film_settings import FilmSettings
 from device.video.outputs import Output, SourceBack, SourceLost
 from device.video.packets import TICKS_PER_S, Packet
 from device.video.source.capture import CaptureSettings, parse_source

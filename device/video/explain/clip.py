@@ -22,7 +22,7 @@ from device.video.explain.pen import FAINT, INK, Image, fitted, paper, write
 from device.video.explain.run import Explained, Progress, film_packets
 from device.video.explain.timeline import HEIGHT, Timeline, legend_width, write_legend
 from device.video.faults import reason_of
-from device.video.film import FilmSettings
+from device.video.film_settings import FilmSettings
 from device.video.packets import TICKS_PER_S, CodecConfig, Packet, ticks_from_us
 from device.video.source.capture import SourceSpec
 

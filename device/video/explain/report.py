@@ -6,7 +6,7 @@ from typing import Any
 from device.video.explain.account import Account, ExplainedEvent
 from device.video.explain.refused import Refused
 from device.video.explain.run import Explained
-from device.video.film import FilmSettings
+from device.video.film_settings import FilmSettings
 
 
 def report(explained: Explained, settings: FilmSettings, *, film: str, sensitivity: int) -> dict[str, Any]:

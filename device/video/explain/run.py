@@ -12,7 +12,7 @@ from device.video.clock import SystemClock
 from device.video.errors import SourceError
 from device.video.explain.account import Account, Accountant
 from device.video.faults import FAULTS, reason_of
-from device.video.film import FilmSettings
+from device.video.film_settings import FilmSettings
 from device.video.labels.best import BestFrames, Label, Labeller, shape_label
 from device.video.outputs import EventPhase, Recorded
 from device.video.packets import CodecConfig, Packet, Ring
