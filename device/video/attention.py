@@ -115,7 +115,7 @@ class Attention:
 
     def leaves_out(self, *, stirring: bool, holding: bool) -> bool:
         """Whether the rest of this group is left out, as it looks now."""
-        if not self._short_groups():
+        if not self.short_groups:
             return False
         return holding or (self._settings.eco and not (stirring or self._hurry or self._alert()))
 
@@ -126,8 +126,9 @@ class Attention:
     def _alert(self) -> bool:
         return self._alert_until_us is None or self._now_us < self._alert_until_us
 
-    def _short_groups(self) -> bool:
-        """Whether this group may be expected to end soon, and so far has not lasted too long."""
+    @property
+    def short_groups(self) -> bool:
+        """Whether this group may be expected to end soon, and so far has not lasted too long: else all is decoded."""
         longest_us = self._settings.longest_group_s * _US_PER_S
         start_us = self._group_start_us
         if self._group_us is None or start_us is None or self._group_us > longest_us:

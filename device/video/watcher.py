@@ -17,7 +17,7 @@ from device.video.attention import Attention, AttentionSettings
 from device.video.codec.decoder import Luma, LumaDecoder
 from device.video.errors import BitstreamError
 from device.video.motion.detector import MotionReading, MotionSettings, MotionState, read_motion, shrink
-from device.video.packets import Packet
+from device.video.packets import CodecConfig, Packet
 
 log = structlog.get_logger()
 
@@ -64,6 +64,7 @@ class Watcher:
         self._drained = False
         self._left_out: list[Packet] = []
         self._decoder: LumaDecoder | None = None
+        self._config: CodecConfig | None = None
         self._attention = Attention(self._attention_settings)
         self._state = MotionState(settings=self._settings)
         self._looked_us: int | None = None
@@ -75,7 +76,7 @@ class Watcher:
         if packet.luma is not None:
             self.decoded += 1
             yield from self._read(Luma(packet.luma, packet.at_us))
-        elif packet.unit.keyframe or self._group:
+        elif packet.unit.keyframe or self._decoder is not None:
             if packet.unit.keyframe:
                 # In batches some of the last group may still wait; they come before.
                 yield from self._go_on(ended=True)
@@ -83,6 +84,10 @@ class Watcher:
             self._group.append(packet)
             self._attention.arrived(packet)
             yield from self._go_on(ended=False)
+            if not self._attention.short_groups:
+                # A camera that never gives a keyframe again: what was decoded won't be gone back for.
+                del self._group[: self._fed]
+                self._fed = 0
         self._cost.end()
 
     def catch_up(self) -> Iterator[Seen]:
@@ -90,13 +95,13 @@ class Watcher:
         yield from self._go_on(ended=True)
         if self._decoder is not None:
             yield from self._drain(self._decoder)
-        if self._fed < len(self._group):
+        if self._fed < len(self._group) and self._group[0].unit.keyframe:
             yield from self._go_back(self._group)
         self._group, self._fed, self._decoder = [], 0, None
 
     def _begin_group(self, keyframe: Packet) -> None:
-        if self._decoder is None or self._group[0].config != keyframe.config:
-            self._decoder = LumaDecoder(keyframe.config)
+        if self._decoder is None or self._config != keyframe.config:
+            self._decoder, self._config = LumaDecoder(keyframe.config), keyframe.config
         self._left_out = self._group if self._fed < len(self._group) else []
         self._group, self._fed, self._drained = [], 0, False
 

@@ -133,6 +133,16 @@ def test_after_a_reset_it_begins_at_a_keyframe() -> None:
     assert not [seen for packet in packets[61:90] for seen in watcher.look(packet)]
 
 
+def test_a_camera_without_further_keyframes_fills_no_memory() -> None:
+    """A group that never ends is decoded as it comes, and nothing of it is held for going back."""
+    packets = film()
+    endless = [packets[0], *(replace(packet, unit=replace(packet.unit, keyframe=False)) for packet in packets[1:])]
+    for attention in (EVERY, ECO):
+        watcher = Watcher(MotionSettings(), attention)
+        held = [len(watcher._group) for packet in endless if not list(watcher.look(packet)) or True]
+        assert max(held[FPS * 6 :]) <= attention.batch_frames
+
+
 def test_a_source_that_has_luma_is_not_decoded() -> None:
     """Where the source has the picture anyway, it is looked at as it is, each one."""
     packets = tuple(replace(packet, luma=np.full((180, 320), 90, np.uint8)) for packet in film()[:30])
