@@ -183,9 +183,12 @@ class Daemon:
         )
 
     @property
-    def source(self) -> str:
-        """The camera's source as it may be shown: without a password."""
-        return self._spec.shown
+    def doing(self) -> str:
+        """What it does, in words; the camera's source without a password."""
+        why = self._keeper.counters.source_lost
+        if why and self._spec.live:
+            return f"can't see {self._spec.shown} ({why}), and tries again"
+        return f"films {self._spec.shown}"
 
     async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
         """Film, tell, and serve the owner's tools."""
@@ -226,7 +229,7 @@ class Daemon:
             if film.frames or film.state in {"lost", "ended", "private"}:
                 return
             if film.state == "failed" and why and not self._spec.live:
-                raise SourceError(source=self.source, reason=why)
+                raise SourceError(source=self._spec.shown, reason=why)
             await asyncio.sleep(0.02)
 
     async def status(self) -> dict[str, Any]:

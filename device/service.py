@@ -38,7 +38,7 @@ def run_service(home: Path) -> None:
 
     async def serve() -> None:
         daemon = Daemon(home, settings)
-        await daemon.run(on_ready=lambda: say(f"ready: {settings.device.name} films {daemon.source}"))
+        await daemon.run(on_ready=lambda: say(f"ready: {settings.device.name} {daemon.doing}"))
 
     asyncio.run(serve())
 

@@ -143,7 +143,8 @@ def explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "record"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}{more}"
+    what = "is not a key that is known here" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{where}: {what.removeprefix('Value error, ')}{more}"
 
 
 class Area(Part):

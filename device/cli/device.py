@@ -168,8 +168,8 @@ def _show_status(status: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("device", f"{status['device']} ({status['kind']})")
     table.add_row("filming", f"{film['state']}, {film['fps']} frames a second, {film['dropped']} dropped")
-    decoded = f"{100 * film['decoded'] / film['frames']:.0f} % decoded, " if film["frames"] else ""
-    table.add_row("", f"{decoded}{film['decode_ms']} ms a frame, {film['lag_ms']} ms behind")
+    share = f", {100 * film['decoded'] / film['frames']:.0f} % of them decoded" if film["frames"] else ""
+    table.add_row("looking", f"{film['decode_ms']} ms for each frame{share}; {film['lag_ms']} ms behind")
     if status["problem"]:
         table.add_row("[red]problem[/red]", f"[red]{escape(status['problem'])}[/red]")
     table.add_row("privacy", "on: nothing is filmed or kept" if status["privacy"] else "off")

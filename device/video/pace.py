@@ -76,7 +76,7 @@ class Rate:
 
     @property
     def fps(self) -> float:
-        """Frames a second; 0 when fewer than two came."""
+        """Frames a second; 0 until they span half a second, since the first come all at once."""
         times = tuple(self._times)
         span_us = times[-1] - times[0] if len(times) > 1 else 0
-        return (len(times) - 1) * _US_PER_S / span_us if span_us > 0 else 0.0
+        return (len(times) - 1) * _US_PER_S / span_us if span_us >= _US_PER_S // 2 else 0.0

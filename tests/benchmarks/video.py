@@ -28,6 +28,7 @@ RUNS = 3
 SECONDS = 30
 FRAMES = 900
 HOUR_FRAMES = 54_000
+MASKS = "[[[0.0, 0.0], [0.2, 0.0], [0.2, 0.3], [0.0, 0.3]]]"
 LARGE, SMALL = (1280, 720), (640, 360)
 
 
@@ -51,6 +52,7 @@ def benchmark(arguments: argparse.Namespace) -> Sequence[Row]:
                     "ours": Ours(film=large),
                     "copied": Peer(film=large, size=LARGE, options=COPIED),
                     "encoded": Peer(film=large, size=LARGE, options=ENCODED),
+                    "masked": Ours(film=large, settings={"PRIVACY_MASKS": MASKS}),
                 },
                 "small": {"ours": Ours(film=small), "copied": Peer(film=small, size=SMALL, options=COPIED)},
                 "pair": {
@@ -74,6 +76,10 @@ def benchmark(arguments: argparse.Namespace) -> Sequence[Row]:
         against_peer("1280x720, motion pass-through", ours.cpu_s, costs["busy"]["copied"].cpu_s, 0.50),
         against_peer("1280x720, motion with x264 movies", ours.cpu_s, costs["busy"]["encoded"].cpu_s, 0.35),
         against_peer("1280x720, ffmpeg decoding only", ours.cpu_s, decoding_s, 0.80),
+        against_peer(
+            "1280x720 with a privacy mask, motion with x264 movies",
+            costs["busy"]["masked"].cpu_s, costs["busy"]["encoded"].cpu_s, 0.70,
+        ),
         _row("640x360, motion pass-through", costs["small"], 0.65),
         _row("detection on a 640x360 sub-stream, motion the same", costs["pair"], 0.55),
         _row("quiet 1280x720, eco, motion pass-through", costs["quiet"], 0.15),

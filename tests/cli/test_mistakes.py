@@ -39,7 +39,7 @@ def run(arguments: list[str], folder: Path, **environment: str) -> subprocess.Co
         (["broker", "run", "--dir", "/proc/nowhere"], "/proc/nowhere"),
         (["broker", "mosquitto", "access.toml", "--out", "HOME", "--port", "0"], "no address to listen on"),
         (["demo", "--video", "nowhere.mp4"], "is no file"),
-        (["scene", "render", "nobody", "--out", "x.mp4"], "doorbell-visitor"),
+        (["scene", "render", "doorbell-vistor", "--out", "x.mp4"], "doorbell-visitor"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

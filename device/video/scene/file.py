@@ -4,6 +4,7 @@ A scene is a value; nothing here knows of pictures drawn or of time passing. Its
 seed varies it in `jitter`, drawing in `draw`, the whole truth about a film in `truth`.
 """
 
+import difflib
 import re
 import tomllib
 from collections.abc import Sequence
@@ -162,4 +163,7 @@ def builtin_scene(name: str) -> Path:
     known = library()
     if name in known:
         return known[name]
-    raise SceneError(file=name, key="", reason=f"no such scene; there are {', '.join(known) or 'none'}")
+    near = difflib.get_close_matches(name, known, n=3) or known
+    raise SceneError(
+        file=name, key="", reason=f"no such scene; 'latchstring scene list' shows all, {', '.join(near)} among them"
+    )
