@@ -7,7 +7,7 @@ from device.video.outputs import Output, SegmentReady, Thumbnail
 
 
 class Handover:
-    """Outputs in order. `put` waits while it is full: so many outputs, or so many bytes of pictures beside one more."""
+    """Outputs in order. `put` waits until an output fits both bounds; alone, one always fits."""
 
     def __init__(self, *, most: int, most_bytes: int) -> None:
         self._most = most

@@ -54,6 +54,8 @@ class Vitals:
             return "disk full: footage is being lost"
         if counters.source_lost:
             return f"camera {film.state}: {counters.source_lost}"
+        if film.overfull:
+            return "camera gives no keyframe for too long, so nothing is kept: set its keyframe interval to 1 or 2 s"
         return next((f"{name} waits: {why}" for name, why in self.pauses.items()), "")
 
     def waiting(self) -> int:
@@ -66,7 +68,7 @@ class Vitals:
         return link.Health(
             problem=self.problem(),
             frames_per_second=film.fps,
-            frames=film.frames,
+            frames_watched=film.watched,
             frames_decoded=film.decoded,
             frames_dropped=film.dropped,
             decode_ms=film.decode_ms,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from broker.plain import run_to_end, say
+from device.video.dumps import forbid_dumps
 
 M_ARENA_MAX = -8  # <malloc.h>
 ORNAMENTS = ("rich", "click", "pygments", "greenlet")  # structlog and httpx load them where they happen to be there
@@ -27,6 +28,7 @@ def become_service(home: Path) -> NoReturn:
 
 def run_service(home: Path) -> None:
     """Film, seal, tell, and serve the owner's tools, until interrupted."""
+    forbid_dumps()
     _share_one_heap()
     with _without(*ORNAMENTS):
         from broker import logs  # noqa: PLC0415 - they bring the ornaments along

@@ -62,8 +62,9 @@ class DeviceSection(Section):
     indoor_takes_part: bool = False
 
 
+Side = Annotated[int, Field(ge=16, le=8_192)]  # of a picture, in pixels
 # A polygon's corners, each (x, y) in fractions of the picture; checked where the picture is at hand.
-Zone = tuple[tuple[float, float], ...]
+Zone = Annotated[tuple[tuple[float, float], ...], Field(min_length=3, max_length=64)]
 
 
 class CameraSection(Section):
@@ -74,7 +75,7 @@ class CameraSection(Section):
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
     stall_s: Annotated[float, Field(ge=2, le=120)] = 8
     v4l2_format: Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}$")] | None = None
-    v4l2_size: tuple[int, int] | None = None
+    v4l2_size: tuple[Side, Side] | None = None
     v4l2_fps: Annotated[int, Field(ge=1, le=240)] | None = None
     codec: Literal["h264", "vp9"] = "h264"
     quality: Annotated[int, Field(ge=1, le=10)] = 5

@@ -168,7 +168,7 @@ def _show_status(status: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("device", f"{status['device']} ({status['kind']})")
     table.add_row("filming", f"{film['state']}, {film['fps']} frames a second, {film['dropped']} dropped")
-    share = f", {100 * film['decoded'] / film['frames']:.0f} % of them decoded" if film["frames"] else ""
+    share = f", {100 * film['decoded'] / film['watched']:.0f} % of them decoded" if film["watched"] else ""
     table.add_row("looking", f"{film['decode_ms']} ms for each frame{share}; {film['lag_ms']} ms behind")
     if status["problem"]:
         table.add_row("[red]problem[/red]", f"[red]{escape(status['problem'])}[/red]")

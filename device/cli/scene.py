@@ -88,6 +88,8 @@ def scene_render(
     for path in (out, truth):
         if path is not None and not path.absolute().parent.is_dir():
             raise CommandError(f"{path.parent} is no folder; make it first")
+        if path is not None:
+            _check_file(path)
     mp4 = mux_mp4(_segments(_path(scene), drawn, seed=seed))
     _write(out, mp4)
     told = SceneTruth(drawn, seed=seed)
@@ -137,12 +139,18 @@ def _check(seed: int) -> int:
     return seed
 
 
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise CommandError(f"{path} is a folder; name a file in it")
+
+
 def _write_truth(truth: SceneTruth, path: Path) -> None:
     _write(path, "".join(f"{line}\n" for line in truth.lines()).encode())
 
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
+    _check_file(path)
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_bytes(data)

@@ -21,9 +21,10 @@ from device.settings import load_settings
 from device.video.attention import AttentionSettings
 from device.video.explain.account import Account, ExplainedEvent
 from device.video.explain.clip import explain_clip
+from device.video.explain.levers import zone_intro
 from device.video.explain.report import report
 from device.video.explain.run import Explained, as_recorded, run_film
-from device.video.explain.sheet import choose, explain_sheet, label_words
+from device.video.explain.sheet import choose, explain_sheet, label_words, refused_words
 from device.video.explain.words import clock, sensitivity_words
 from device.video.film_settings import FilmSettings
 from device.video.labels.process import ModelProcess
@@ -37,7 +38,6 @@ NAMES: Final = ("explained.mp4", "explained.png", "explained.json")
 _KINDS: Final = ("file", "scene", "rtsp", "rtsps", "v4l2")
 _LEVELS: Final = range(1, 11)
 _MOST_EVENTS: Final = 20
-_MOST_REFUSED: Final = 5
 
 app = App(name="video", help="See what motion sees in a film, and why; to tune it by.")
 
@@ -156,9 +156,11 @@ class _Files:
                 raise CommandError(f"{path} is the film itself; give another folder for --out")
             if path.is_dir():
                 raise CommandError(f"{path} is a folder, and would have to be a file; give another --out")
+        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            self._leave()
             raise CommandError(f"{folder} can't be made: {error.strerror}") from error
 
     def __enter__(self) -> Self:
@@ -167,6 +169,15 @@ class _Files:
     def __exit__(self, *_: object) -> None:
         for name in NAMES:
             self.part(name).unlink(missing_ok=True)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Take away the folders that were made for this, the innermost first, as long as nothing is in them."""
+        for path in self._made:
+            try:
+                path.rmdir()
+            except OSError:
+                return
 
     def __str__(self) -> str:
         return ", ".join(str(self._folder / name) for name in NAMES)
@@ -191,6 +202,8 @@ class _Files:
 def _notes(asked: _Asked, explained: Explained) -> list[str]:
     account, settings = explained.account, asked.settings
     eco = "eco" if settings.attention.eco else "no eco"
+    if settings.attention.eco and account.decoded_anyway:
+        eco = "eco is of no use here, as every picture of this source is decoded anyway"
     every = ", every picture looked at" if settings.attention.longest_group_s == 0 else ""
     zones, masks = len(settings.motion.ignore), len(settings.capture.masks)
     also = "".join(
@@ -222,11 +235,11 @@ def _show(asked: _Asked, explained: Explained, files: _Files) -> None:
         say("", f"and {len(account.events) - _MOST_EVENTS} more events, in {NAMES[2]}")
     if not account.events:
         say("", "no event" if account.refused else "no event, and nothing that came near to one")
-    strongest = sorted(account.refused, key=lambda one: -one.strength)[:_MOST_REFUSED]
-    if strongest:
-        table = Table("refused", "at", "because", box=None, pad_edge=False)
-        for one in strongest:
-            table.add_row(one.why, clock(account.seconds(one.at_us)), escape(one.words))
+    refused = choose(account).refused
+    if refused:
+        table = Table("", "at", "refused because", "what to turn", box=None, pad_edge=False)
+        for letter, one in refused:
+            table.add_row(letter, clock(account.seconds(one.at_us)), escape(refused_words(one)), escape(one.lever))
         Console().print("", table)
     say("", f"wrote {files}")
 
@@ -234,7 +247,12 @@ def _show(asked: _Asked, explained: Explained, files: _Files) -> None:
 def _lines(account: Account, event: ExplainedEvent) -> tuple[str, ...]:
     start, end = clock(account.seconds(event.start_us)), clock(account.seconds(event.end_us))
     what = "bell" if event.kind == "ring" else f"score {event.score}  {label_words(event)}".rstrip()
-    return f"event {event.number}  {start} to {end}  {what}", f"  began: {event.began}", f"  ended: {event.ended}"
+    lines = [f"event {event.number}  {start} to {end}  {what}", f"  began: {event.began}", f"  ended: {event.ended}"]
+    if event.clips:
+        lines.append(f"  clips: {event.clips}")
+    if event.where is not None:
+        lines += [f"  {zone_intro(event.where)}", f"  {event.zone_line}"]
+    return tuple(lines)
 
 
 class _Progress:

@@ -54,13 +54,13 @@ class Health:
     """How the device is.
 
     Every event numbered below `outbox_oldest_seq` is received or gone, so a reader need not wait for it. `decode_ms` is
-    what a frame costs, decoding and motion together; `lag_ms` how far filming is behind its source; of the frames that
-    came since the start, `frames_decoded` were decoded.
+    what a frame costs, decoding and motion together; `lag_ms` how far filming is behind its source; of the
+    `frames_watched` since the start, `frames_decoded` had to be decoded, some of them twice.
     """
 
     problem: str  # empty, or what the owner should know: "camera lost: …", "disk full: footage is being lost"
     frames_per_second: float
-    frames: int
+    frames_watched: int
     frames_decoded: int
     frames_dropped: int
     decode_ms: float

@@ -17,6 +17,8 @@ from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 VERSION_LINE = b"age-encryption.org/v1\n"
 CHUNK_BYTES = 64 * 1024
@@ -82,9 +84,7 @@ def _chunks(plaintext: bytes, key: bytes) -> Iterator[bytes]:
 
 
 def _derived(secret: bytes, *, salt: bytes, info: bytes) -> bytes:
-    """Return 32 bytes by HKDF-SHA-256 (RFC 5869), of which one block is all that is needed."""
-    pseudorandom = hmac.digest(salt or bytes(KEY_BYTES), secret, "sha256")
-    return hmac.digest(pseudorandom, info + b"\1", "sha256")
+    return HKDF(SHA256(), KEY_BYTES, salt, info).derive(secret)
 
 
 def _base64(data: bytes) -> bytes:

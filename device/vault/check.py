@@ -8,21 +8,13 @@ acknowledged is lost, damaged or forged; `WARNING`, something the next start of 
 files after it, so that clips come, grow and are evicted in between. `check_store` is for that: what looks wrong is
 looked at again, with a new snapshot and a new listing, and counts if it is still there. For that a finding must name
 the place it speaks of: a byte, a number, a clip, which have moved on where the device did.
-
-The rule for a capture chain. Eviction notes the highest number it took (`seals.let_go`). Every segment above that, up
-to the head, must be in a file, the head's own with the head's hash: a chain that ends early has lost something, also
-when no file of it is left. If eviction took all, the head included, nothing is missing. At or below that number gaps
-are by design, since pins keep single clips. Above the head stand segments of a clip that is being written, whose index
-may lag behind its file: something to know. In any other clip they are what a start has yet to take up.
 """
 
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,38 +22,20 @@ from broker.wire.encoding import WireError
 from broker.wire.records import SegmentStatement
 
 from . import clipindex, seals
+from .chaincheck import Place, check_chain, lag
 from .clipfile import CLIP_NAME, Record, RecordType, Scan, SegmentMeta, scan
 from .clipindex import ClipInfo
 from .clipstore import SUFFIX
 from .errors import ClipError
+from .findings import Finding, Severity
 from .ledger import Ledger
 from .sealing import is_sealed
-from .seals import Extent, Head, Link
+from .seals import Extent, Head
 from .state import State
 
 START_BYTES = 64
 SETTLE_S = 1.0  # longer than any one step of the device takes, which is under way at both looks otherwise
 SEALED_TYPES = frozenset({RecordType.SEGMENT, RecordType.THUMBNAIL})
-
-
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was found, and where."""
-
-    severity: Severity
-    where: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.severity}: {self.where}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +111,7 @@ class _Check:
         self._folder = folder
         self._state = state
         self._key = public_key
-        self._links: defaultdict[tuple[str, str], list[_Place]] = defaultdict(list)
+        self._links: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
         self.clip_count = self.segment_count = self.byte_count = 0
 
     def files(self) -> Iterator[Finding]:
@@ -159,14 +133,13 @@ class _Check:
                 yield Finding(Severity.WARNING, str(path), "this is no clip; the ring does not look after it")
 
     def chains(self) -> Iterator[Finding]:
-        """Check each camera's statements by the rule at the top of this module."""
+        """Check each camera's statements by the rule of `chaincheck`."""
         known = {(extent.device, extent.camera): extent for extent in seals.extents(self._state)}
         for device, camera in sorted(known.keys() | self._links.keys()):
             extent = known.get((device, camera)) or Extent(device, camera, Head(), -1)
             links = sorted(self._links[device, camera], key=lambda place: place.link.statement.seq)
             where = f"capture chain {device}/{camera}"
-            yield from _order(where, links, extent)
-            yield from _extent(where, links, extent)
+            yield from check_chain(where, links, extent)
 
     def _clip(self, path: Path, info: ClipInfo | None) -> Iterator[Finding]:
         try:
@@ -214,7 +187,7 @@ class _Check:
             yield Finding(Severity.ERROR, str(path), f"{lost} indexed records are not in the file as they were")
         if ahead:
             where, being_written = f"{path} byte {info.bytes}", info.end_us is None
-            severity, when = _lag(being_written)
+            severity, when = lag(being_written)
             yield Finding(severity, where, f"records from here on are ahead of the index; {when}")
         if unknown:
             text = f"{unknown} records are not in the index; rebuild it: latchstring device check --rebuild"
@@ -241,68 +214,7 @@ class _Check:
         if info is not None and (said.device, said.camera) != (info.device, info.camera):
             yield Finding(Severity.ERROR, where, f"the segment is of {said.device}/{said.camera}, the clip is not")
         being_written = info is not None and info.end_us is None
-        self._links[said.device, said.camera].append(_Place(where, link, being_written=being_written))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A link of a chain, and where it stands."""
-
-    where: str
-    link: Link
-    being_written: bool
-
-
-def _lag(being_written: bool) -> tuple[Severity, str]:
-    """Return how bad it is to be ahead of the index, and what will be done about it."""
-    if being_written:
-        return Severity.INFO, "the clip is being written; its end adds them, or the next start"
-    return Severity.WARNING, "the next start adds them"
-
-
-def _order(where: str, links: list[_Place], extent: Extent) -> Iterator[Finding]:
-    """Check that what is here is one chain, each link once, each naming the one before if that is here."""
-    for one, other in pairwise(links):
-        before, link, place = one.link, other.link, other.where
-        seq, said = link.statement.seq, before.statement.seq
-        missing = min(seq - 1, extent.let_go) - said
-        if seq == said:
-            yield Finding(Severity.ERROR, where, f"two segments are number {seq} ({place})")
-        elif seq == said + 1 and link.statement.prev != before.hash:
-            yield Finding(Severity.ERROR, where, f"segment {seq} does not follow the one before ({place})")
-        elif missing > 0:
-            yield Finding(Severity.INFO, where, f"{missing} segments before number {seq} are not here: they made room")
-
-
-def _extent(where: str, links: list[_Place], extent: Extent) -> Iterator[Finding]:
-    """Check that all is here that must be, and that the head is the one that the index knows."""
-    here = {place.link.statement.seq: place.link for place in links}
-    for first, last in _missing(here, extent.let_go + 1, extent.head.seq):
-        which = f"segment {first} is" if first == last else f"segments {first} to {last} are"
-        end = ", where the chain ends" if last == extent.head.seq else ""
-        yield Finding(
-            Severity.ERROR, where, f"{which} not here{end}, and did not make room for others: lost or removed"
-        )
-    head = here.get(extent.head.seq)
-    if head is not None and head.hash != extent.head.hash:
-        text = f"its last segment, number {extent.head.seq}, is not the one that the index knows"
-        yield Finding(Severity.ERROR, where, text)
-    ahead = [place for place in links if place.link.statement.seq > extent.head.seq]
-    if ahead:
-        severity, when = _lag(all(place.being_written for place in ahead))
-        text = f"segments from number {extent.head.seq + 1} on are ahead of the index; {when}"
-        yield Finding(severity, where, text)
-
-
-def _missing(here: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Return the runs of numbers from `first` to `last` that are not here, as first and last of each."""
-    expected = first
-    for number in sorted(here):
-        if expected < number <= last:
-            yield expected, number - 1
-        expected = max(expected, number + 1)
-    if expected <= last:
-        yield expected, last
+        self._links[said.device, said.camera].append(Place(where, link, being_written=being_written))
 
 
 def _header(path: Path, found: Scan) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Sealing with age v1 to X25519 recipients, readable by the stock `age`. The only module that knows pyrage.
 
 Bytes in, bytes out: an age file that is cut or altered anywhere gives an error and no plaintext at all, since the
-whole of it is authenticated before any of it is returned. Sealing is `agefile`'s; who opens has pyrage loaded then.
+whole of it is authenticated before any of it is returned. Sealing is `agefile`'s; opening loads pyrage.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,6 @@
 """
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -21,13 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .disk import PRIVATE_FILE, private_folder
-from .errors import MisuseError, StateBusyError, StateError, StateFullError, StateLockedError
+from .database import BUSY_S, connect, lock, refuse_busy, translated
+from .disk import private_folder
+from .errors import MisuseError, StateError
 
 LAYOUT = 1  # PRAGMA user_version: the meaning of schema_versions and meta
 APPLICATION_ID = 0x4C545348  # "LTSH"
-BUSY_S = 10.0
-PRIMARY_CODE = 0xFF  # the low byte of SQLite's extended error codes says what kind of error it is
 LAYOUT_STATEMENTS = (
     "CREATE TABLE schema_versions (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
@@ -99,12 +97,12 @@ class State:
         StateFullError, StateError.
         """
         if read_only:
-            return cls(path, _connect(path, read_only=True), None)
+            return cls(path, connect(path, read_only=True), None)
         private_folder(path.parent)
-        lock_fd = _lock(path)
+        lock_fd = lock(path)
         state = None
         try:
-            state = cls(path, _connect(path, read_only=False), lock_fd)
+            state = cls(path, connect(path, read_only=False), lock_fd)
             state._lay_out()
             for schema in schemas:
                 state.migrate(schema)
@@ -122,16 +120,16 @@ class State:
         The copy is read-only and keeps the path for messages. `busy_s`: how long a writer is waited for. Raises
         StateBusyError, StateError.
         """
-        source = _connect(path, read_only=True, busy_s=busy_s)
+        source = connect(path, read_only=True, busy_s=busy_s)
         copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         try:
             # Called after each try, also when a writer had the file for all that time: it would go on for ever.
-            source.backup(copy, progress=lambda code, _left, _pages: _refuse_busy(path, code))
+            source.backup(copy, progress=lambda code, _left, _pages: refuse_busy(path, code))
             copy.execute("PRAGMA trusted_schema = OFF")
             copy.execute("PRAGMA query_only = ON")
         except sqlite3.DatabaseError as error:
             copy.close()
-            raise _translated(path, error) from error
+            raise translated(path, error) from error
         except BaseException:
             copy.close()
             raise
@@ -258,73 +256,4 @@ class State:
         except sqlite3.IntegrityError:
             raise  # a constraint of ours: the caller's business, or a fault of our own
         except sqlite3.DatabaseError as error:
-            raise _translated(self.path, error) from error
-
-
-def _connect(path: Path, *, read_only: bool, busy_s: float = BUSY_S) -> sqlite3.Connection:
-    if read_only and not path.is_file():
-        raise StateError(f"{path} is not there; was this device set up here?")
-    try:
-        if not read_only:
-            # SQLite would make it readable by all.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    except OSError as error:
-        raise StateError(f"{path} can't be opened: {error.strerror}") from error
-    except sqlite3.DatabaseError as error:
-        raise _translated(path, error) from error
-    try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = DELETE")
-            connection.execute("PRAGMA synchronous = EXTRA")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise _translated(path, error) from error
-    return connection
-
-
-def _lock(path: Path) -> int:
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
-    except OSError as error:
-        raise StateError(f"{lock_path} can't be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-        os.close(fd)
-        raise StateLockedError(
-            f"{path} is in use by another process (pid {holder or 'unknown'}); stop it first"
-        ) from error
-    with contextlib.suppress(OSError):  # only a help for who is refused; a full disk must not keep us out
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
-
-
-def _translated(path: Path, error: sqlite3.DatabaseError) -> StateError:
-    extended = getattr(error, "sqlite_errorcode", 0)
-    code = extended & PRIMARY_CODE
-    if code == sqlite3.SQLITE_FULL:
-        return StateFullError(f"{path}: the disk is full; nothing of this step was kept")
-    if code == sqlite3.SQLITE_BUSY:
-        return _busy(path)
-    if extended == sqlite3.SQLITE_READONLY_ROLLBACK:
-        return StateError(f"{path} was left in the middle of a step; start the device once, which takes that back")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StateError(f"{path} is damaged or is no database ({error}); keep a copy, then restore or rebuild it")
-    return StateError(f"{path}: {error}")
-
-
-def _refuse_busy(path: Path, code: int) -> None:
-    if code & PRIMARY_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        raise _busy(path)
-
-
-def _busy(path: Path) -> StateBusyError:
-    return StateBusyError(f"{path} was held by another process for too long; nothing of this step was kept")
+            raise translated(self.path, error) from error

@@ -124,11 +124,13 @@ class Film:
             state="private" if self._private and self._state in ("running", "starting") else self._state,
             fps=0.0 if self._private else self._rate.fps,
             frames=self._rate.frames,
+            watched=self._watcher.watched,
             decoded=self._watcher.decoded,
             dropped=self._dropped_before + (source.dropped if source else 0) + self._recorder.dropped,
             decode_ms=self._watcher.ms_per_frame,
             lag_ms=self._pace.lag_ms,
             recording=self._recorder.recording is not None,
+            overfull=self._recorder.overfull,
         )
 
     def _run(self) -> None:
@@ -240,7 +242,10 @@ class Film:
         if self._private:
             return
         self._rate.count(self._clock.now_us())
+        overfull = self._recorder.overfull
         self._emit(self._recorder.packet(packet))
+        if self._recorder.overfull and not overfull:
+            log.warning("group_too_long", source=self._spec.shown, problem="no keyframe for too long: the rest is lost")
         if self._settings.capture.detect is None:
             self._look(self._watcher.look(packet))
 

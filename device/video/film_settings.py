@@ -31,14 +31,18 @@ class FilmHealth:
     """Counters since the start.
 
     `state`: "ended" and "failed" stay, though bell and privacy are still obeyed; "stopped" is a film that was cut off.
-    `decode_ms`: what a packet costs, decoding and motion together. `lag_ms`: how far filming is behind its source.
+    `frames` came to be kept. Of `watched` packets, those of the second stream where there is one, `decoded` were
+    decoded, some of them twice. `decode_ms`: what a packet costs, decoding and motion together. `lag_ms`: how far
+    filming is behind its source. `overfull`: nothing can be kept now, since no keyframe came for too long.
     """
 
     state: FilmState
     fps: float
     frames: int
+    watched: int
     decoded: int
     dropped: int
     decode_ms: float
     lag_ms: float
     recording: bool
+    overfull: bool = False

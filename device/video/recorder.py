@@ -90,6 +90,11 @@ class Recorder:
         return self._segmenter.dropped
 
     @property
+    def overfull(self) -> bool:
+        """Whether the source gave no keyframe for so long that what it gives now can't be kept."""
+        return self._segmenter.full
+
+    @property
     def private(self) -> bool:
         """Whether privacy is on."""
         return self._private

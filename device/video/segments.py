@@ -2,9 +2,9 @@
 
 The rule. A segment starts at an IDR picture and ends before another. Consecutive short groups are joined until the
 segment is at least `min_us` long; nothing is ever split inside a group. A group longer than that stays one segment
-however long, up to `max_bytes` (sealed, it must stay under 5 MB) or `max_units`: what follows within the same group
-is dropped and counted, since without its beginning it could not be decoded. Pictures before the first IDR are
-dropped and counted too.
+however long, up to `max_bytes` (sealed, it must stay under 5 MB) or `max_units`: there the segment ends, and what
+follows within the same group is dropped and counted, since without its beginning it could not be decoded. Pictures
+before the first IDR are dropped and counted too.
 """
 
 from dataclasses import dataclass, replace
@@ -70,12 +70,19 @@ class Segmenter:
             return done
         size = len(packet.unit.data) + _UNIT_OVERHEAD_BYTES
         if self._bytes + size > self._settings.max_bytes or len(self._held) >= self._settings.max_units:
-            self._full = bool(self._held)
+            full = bool(self._held)
+            done += self._close(next_us=packet.at_us)
+            self._full = full
             self.dropped += 1
             return done
         self._held.append(replace(packet, luma=None) if packet.luma is not None else packet)
         self._bytes += size
         return done
+
+    @property
+    def full(self) -> bool:
+        """Whether the group under way is larger than a segment may be, so that the rest of it is dropped."""
+        return self._full
 
     def flush(self) -> list[Segment]:
         """End the open segment where it stands: what is held decodes by itself."""

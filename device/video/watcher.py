@@ -1,8 +1,9 @@
 """From packets to motion readings: decodes what is worth it, shrinks, looks. One for each source.
 
-The packets of the group of pictures under way, and of the one before, are kept: what `attention` left out is gone back
-for when a packet turns out suspicious, or when the first picture of the next group shows that something began or ended
-in between. So events begin and end where they would if every picture were looked at.
+The packets of the group of pictures under way, and of those since the last picture that was looked at, are kept: what
+`attention` left out is gone back for when a packet turns out suspicious, or when the next picture that is looked at
+shows that something began or ended in between. So events begin where they would if every picture were looked at, and
+end close to it.
 """
 
 import time
@@ -25,6 +26,9 @@ _PICTURE_WIDTH = 320
 # Pictures closer than this to the one looked at last are decoded and not looked at: motion is made for 15 a second.
 _LOOK_EVERY_US = 45_000
 _COST_OF = 256
+_ENDLESS = 1 << 30
+# Groups left out for longer are let go of: pictures that can't be decoded are never looked at.
+_GO_BACK_US = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +40,14 @@ class Seen:
 
 
 class Watcher:
-    """Holds the packets of two groups of pictures, a decoder and the motion state."""
+    """Holds packets of some seconds, a decoder and the motion state."""
 
     def __init__(self, settings: MotionSettings, attention: AttentionSettings) -> None:
         self._settings = settings
         self._attention_settings = attention
         self._cost = _Cost()
         self.undecodable = 0
+        self.watched = 0
         self.decoded = 0
         self.reset()
 
@@ -62,7 +67,7 @@ class Watcher:
         self._group: list[Packet] = []
         self._fed = 0
         self._drained = False
-        self._left_out: list[Packet] = []
+        self._left_out: list[list[Packet]] = []
         self._decoder: LumaDecoder | None = None
         self._config: CodecConfig | None = None
         self._attention = Attention(self._attention_settings)
@@ -73,13 +78,16 @@ class Watcher:
     def look(self, packet: Packet) -> Iterator[Seen]:
         """Take a packet; gives what was seen in it and in those that waited, or nothing yet."""
         self._cost.begin()
+        self.watched += 1
         if packet.luma is not None:
             self.decoded += 1
             yield from self._read(Luma(packet.luma, packet.at_us))
         elif packet.unit.keyframe or self._decoder is not None:
             if packet.unit.keyframe:
-                # In batches some of the last group may still wait; they come before.
+                # In batches some of the last group may still wait; they come before, as does what a decoder holds back.
                 yield from self._go_on(ended=True)
+                if self._decoder is not None and self._config != packet.config:
+                    yield from self._drain(self._decoder)
                 self._begin_group(packet)
             self._group.append(packet)
             self._attention.arrived(packet)
@@ -102,7 +110,10 @@ class Watcher:
     def _begin_group(self, keyframe: Packet) -> None:
         if self._decoder is None or self._config != keyframe.config:
             self._decoder, self._config = LumaDecoder(keyframe.config), keyframe.config
-        self._left_out = self._group if self._fed < len(self._group) else []
+        if self._fed < len(self._group):
+            self._left_out.append(self._group)
+        while self._left_out and keyframe.at_us - self._left_out[0][0].at_us > _GO_BACK_US:
+            del self._left_out[0]
         self._group, self._fed, self._drained = [], 0, False
 
     def _go_on(self, *, ended: bool) -> Iterator[Seen]:
@@ -118,17 +129,19 @@ class Watcher:
             self.decoded += 1
             for luma in self._decoded(decoder.decode(packet)):
                 yield from self._read(luma)
-        if decoder.reorders and self._fed and not self._drained and self._leaves_out():
+        if (
+            decoder.reorders
+            and self._fed
+            and not self._drained
+            and self._fed >= self._reach(count=_ENDLESS, ended=False)
+        ):
             # Pictures held back would come with the next group, too late. To go on from here takes the whole group.
             self._drained = True
             yield from self._drain(decoder)
 
-    def _reach(self, *, ended: bool) -> int:
-        state = self._state
-        return self._attention.reach(len(self._group), stirring=state.stirring, holding=state.holding, ended=ended)
-
-    def _leaves_out(self) -> bool:
-        return self._attention.leaves_out(stirring=self._state.stirring, holding=self._state.holding)
+    def _reach(self, *, count: int | None = None, ended: bool) -> int:
+        state, count = self._state, len(self._group) if count is None else count
+        return self._attention.reach(count, stirring=state.stirring, holding=state.holding, ended=ended)
 
     def _drain(self, decoder: LumaDecoder) -> Iterator[Seen]:
         for luma in self._decoded(decoder.drain()):
@@ -151,7 +164,8 @@ class Watcher:
         small = shrink(picture)
         left_out, self._left_out = self._left_out, []
         if left_out and self._turned(small, luma.at_us):
-            yield from self._go_back(left_out)
+            for group in left_out:
+                yield from self._go_back(group)
         self._looked_us = luma.at_us
         self._state, reading = read_motion(self._state, small, luma.at_us)
         self._active = reading.active

@@ -8,31 +8,17 @@ from pathlib import Path
 
 from broker.wire.encoding import parse_json, parse_time
 from device.video.scene.file import parse_scene
-from tests.benchmarks.video_films import FPS, scene_film
+from tests.benchmarks.video_films import CROSSED, FPS, scene_film
 from tests.neighbourhood.support import Parties
 from tests.support_mqtt import Listener
 
 DEVICES = 6
 FRAME_S = 1 / FPS
-_SCENE = b"""
-title = "Somebody crosses, over and over"
-place = "porch"
-duration_s = 7.0
-noise = 2.0
-picture = { width = 1280, height = 720, fps = 15 }
-
-[[actors]]
-kind = "person"
-path = [
-    { at_s = 1.0, x = 0.10, y = 0.97, height = 0.60 },
-    { at_s = 3.0, x = 0.90, y = 0.97, height = 0.60 },
-]
-"""
 
 
 def start_to_message_s(folder: Path, *, events: int) -> list[float]:
     """Seconds from frame to message, of so many events or more."""
-    film = scene_film(folder / "film.mp4", parse_scene(_SCENE, name="latency"), frames=7 * FPS)
+    film = scene_film(folder / "film.mp4", parse_scene(CROSSED, name="latency"), frames=7 * FPS)
     parties = Parties(folder)
     late: list[float] = []
     try:

@@ -10,9 +10,12 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(pid: int) -> float:
-    """User and system CPU seconds of a process so far: what getrusage tells, asked from outside."""
+    """User and system CPU seconds so far of a process and all its children: what getrusage tells, from outside."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    # Its own, and those of children that have ended and were waited for.
+    own = sum(int(field) for field in fields[11:15]) / _TICKS_PER_S
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_s(int(child)) for child in children)
 
 
 def peak_mb(pid: int) -> float:

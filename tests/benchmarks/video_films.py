@@ -15,6 +15,20 @@ from tests.video.support import VTEST
 FPS = 15
 GOP_FRAMES = 30
 QUIET = "empty-porch"
+CROSSED = b"""
+title = "Somebody crosses, over and over"
+place = "porch"
+duration_s = 7.0
+noise = 2.0
+picture = { width = 1280, height = 720, fps = 15 }
+
+[[actors]]
+kind = "person"
+path = [
+    { at_s = 1.0, x = 0.10, y = 0.97, height = 0.60 },
+    { at_s = 3.0, x = 0.90, y = 0.97, height = 0.60 },
+]
+"""
 
 
 def busy_film(path: Path, *, frames: int, width: int, height: int) -> Path:

@@ -3,7 +3,7 @@
 import gc
 import itertools
 import tempfile
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,10 @@ _EVERY = replace(_SETTINGS, attention=AttentionSettings(eco=False, longest_group
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """CPU seconds for 1,000 frames: detection as it is, detection of every picture, and recording on top."""
+    """CPU seconds for 1,000 frames: filming as it is, filming with every picture looked at, and keeping on top.
+
+    Filming reads, groups and detects; keeping hashes, signs, seals and writes what filming hands out.
+    """
 
     detect_s: float
     every_s: float
@@ -51,13 +54,14 @@ def growth_mb(film: Path, *, frames: int, resident: Callable[[], float]) -> floa
     with tempfile.TemporaryDirectory() as folder:
         kept = Kept(Path(folder))
         at_sixth = 0.0
-        reached = threading.Event()
         settings = replace(_SETTINGS, capture=CaptureSettings(loop=True))
         running = Film(parse_source(f"file:{film}"), settings=settings, new_id=_ids(), sink=kept.keeper.sink)
         running.start()
-        while (done := running.health().frames) < frames and not reached.wait(0.2):
-            if not at_sixth and done >= frames // 6:
+        while (health := running.health()).frames < frames:
+            assert health.state in {"starting", "running"}, health
+            if not at_sixth and health.frames >= frames // 6:
                 at_sixth = resident()
+            time.sleep(0.2)
         grown = resident() - at_sixth
         running.stop()
         kept.keeper.close()

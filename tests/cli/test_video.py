@@ -72,7 +72,7 @@ def test_it_writes_three_files_and_a_summary(
         assert len(list(container.decode(video=0))) == 165
     assert cv2.imread(str(out / "explained.png")) is not None
     told = json.loads((out / "explained.json").read_text())
-    assert told["events"][0]["ended_because"].endswith("nothing moved for 4.0 s")
+    assert told["events"][0]["ended_because"].endswith("nothing came back in the 4.0 s after")
 
 
 def test_a_colon_in_a_relative_path_is_no_protocol(
@@ -139,8 +139,7 @@ def test_a_mistake_is_one_line(
     assert "secret" not in told.err
     assert len(told.err.strip().splitlines()) == 1
     assert not told.out
-    assert not list((tmp_path / "out").glob("*"))
-    assert not list((tmp_path / "out").glob(".*"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_film_itself_is_never_written_over(film: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

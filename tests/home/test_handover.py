@@ -37,12 +37,27 @@ def test_everything_comes_in_order_and_no_more_is_held_than_allowed(
     assert taken == outputs
 
 
+class WatchedHandover(Handover):
+    """Says when somebody found no room. Whoever takes the lock after that finds him waiting."""
+
+    def __init__(self, *, most: int, most_bytes: int) -> None:
+        super().__init__(most=most, most_bytes=most_bytes)
+        self.crowded = threading.Event()
+
+    def _has_room(self, size: int) -> bool:
+        if super()._has_room(size):
+            return True
+        self.crowded.set()
+        return False
+
+
 def test_who_waits_for_room_is_let_go_when_it_closes() -> None:
     """A keeper that can't go on holds up nobody; what comes later is dropped."""
-    queue = Handover(most=1, most_bytes=10)
+    queue = WatchedHandover(most=1, most_bytes=10)
     queue.put(picture(10))
     waiting = threading.Thread(target=lambda: queue.put(picture(10)))
     waiting.start()
+    assert queue.crowded.wait(5)
     queue.close(drop=True)
     waiting.join(5)
     assert not waiting.is_alive()

@@ -49,7 +49,8 @@ def test_relative_sources_are_taken_from_the_device_s_folder() -> None:
 @pytest.mark.parametrize(
     ("camera", "complaint"),
     [
-        ({"ignore_zones": [ZONE[:2]]}, r"camera\.ignore_zones\[0\].*corners"),
+        ({"ignore_zones": [ZONE[:2]]}, r"camera\.ignore_zones\.0.*at least 3"),
+        ({"v4l2_size": [-5, 0]}, r"camera\.v4l2_size"),
         ({"privacy_masks": [ZONE, [[0, 0], [2, 0], [1, 1]]]}, r"camera\.privacy_masks\[1\].*outside"),
     ],
 )

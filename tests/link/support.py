@@ -32,7 +32,7 @@ def health(**changes: Any) -> Health:
     """Return a device's health, changed as told."""
     fields = {
         "problem": "", "segments_lost": 0, "frames_per_second": 15.0, "frames_dropped": 0,
-        "frames": 10, "frames_decoded": 3, "decode_ms": 0.7, "lag_ms": 0.0, "storage_used_bytes": 1,
+        "frames_watched": 10, "frames_decoded": 3, "decode_ms": 0.7, "lag_ms": 0.0, "storage_used_bytes": 1,
         "storage_limit_bytes": 2, "outbox_messages": 0, "outbox_dropped": 0, "outbox_epoch": "e",
         "outbox_oldest_seq": 1, "outbox_next_seq": 1,
     }  # fmt: skip

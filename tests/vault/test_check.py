@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from device.vault.check import CheckReport, Severity, check, check_store
+from device.vault.check import CheckReport, check, check_store
 from device.vault.clipfile import RecordType, encode_record, scan
 from device.vault.errors import ClipError, StateError
+from device.vault.findings import Severity
 from device.vault.keys import DeviceKey
 from device.vault.seals import extents
 from device.vault.state import State

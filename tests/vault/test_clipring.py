@@ -147,6 +147,23 @@ def test_pins_protect_the_newest_within_their_share(tmp_path: Path) -> None:
         assert pinned <= set(names(vault.ring.clips(*FOREVER)))
 
 
+def test_a_pinned_clip_counts_as_far_as_it_is_written(tmp_path: Path) -> None:
+    """What the index lacks of an open clip uses up the pins' share like the rest: an older pin gives way to it."""
+    with home(tmp_path, max_bytes=30_000, pinned_share=0.3) as vault:
+        vault.record("old", at_s=0)
+        vault.record("plain", at_s=10)
+        vault.ring.pin("old", "an older request")
+        vault.clock.now_us += 1
+        vault.begin("open", at_s=20)
+        vault.ring.pin("open", "a newer request")
+        vault.segments("open", range(20, 22))
+        size = (tmp_path / "clips" / "open.clip").stat().st_size
+        assert vault.ring.usage().pinned_bytes == size
+        while len(left := names(vault.ring.clips(*FOREVER))) == 3:
+            vault.ring.append_thumbnail("open", bytes(1_000), at_us=START_US)
+        assert left == ["plain", "open"]
+
+
 def test_pinning_again_is_no_newer(tmp_path: Path) -> None:
     """A request that is matched again after a restart does not push others' pins aside."""
     with home(tmp_path, max_bytes=30_000, pinned_share=0.3) as vault:

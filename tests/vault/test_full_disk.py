@@ -49,6 +49,32 @@ def test_alone_on_a_full_disk_it_refuses_and_stays_sound(tmp_path: Path) -> None
         assert vault.check().clean
 
 
+def test_an_end_that_the_index_has_no_room_for_leaves_no_trace(tmp_path: Path) -> None:
+    """A clip whose end was refused is as before in its file, goes on, and ends when somebody says so again."""
+    full = False
+
+    def step(name: str) -> None:
+        if full and name == "settle: rows written":
+            raise StateFullError("state.db: the disk is full; nothing of this step was kept")
+
+    with home(tmp_path, step=step) as vault:
+        vault.record("a", at_s=0, end=False)
+        path = tmp_path / "clips" / "a.clip"
+        before, used = path.read_bytes(), vault.ring.usage().bytes
+        full = True
+        with pytest.raises(RingFullError):
+            vault.ring.end("a", end_us=START_US + 99 * SECOND_US)
+        assert path.read_bytes() == before
+        assert vault.ring.usage().bytes == used
+        assert vault.ring.clip("a").end_us is None
+        full = False
+        vault.segment("a", at_s=2)
+        vault.ring.end("a", end_us=START_US + 3 * SECOND_US)
+        assert vault.ring.clip("a").end_us == START_US + 3 * SECOND_US
+        assert len(vault.ring.segments("a")) == 3
+        assert vault.check().findings == ()
+
+
 class FullState(State):
     """A state that finds no room for the next `refused` transactions."""
 

@@ -15,13 +15,19 @@ from random import Random
 
 import pytest
 
+from device.vault.clipring import ClipRing
+from device.vault.ledger import Ledger
 from device.vault.openclips import MAX_WAITING
 from device.vault.sealing import seal
+from device.vault.seals import CaptureChain
+from device.vault.state import State
 from tests.vault.support import (
+    DEVICE_KEY,
     PLAIN_MARK,
     RECIPIENT,
     SECOND_US,
     START_US,
+    Clock,
     Cut,
     Home,
     PowerCutError,
@@ -156,6 +162,31 @@ def test_power_cut_in_a_long_clip(quick: Path) -> None:
             assert vault.chain.head.seq == len(held) - 1
             assert vault.check().findings == ()
             assert_rebuilt_alike(folder, vault)
+
+
+def test_who_asked_before_start_up_signs_after_what_it_found(tmp_path: Path) -> None:
+    """A chain that was looked at while its table lagged goes on behind the last segment on disk, not among them."""
+    with home(tmp_path) as vault:
+        vault.begin("a", at_s=0)
+        vault.segments("a", range(3))
+    with State.open(tmp_path / "state.db") as state:
+        chain = CaptureChain(state, DEVICE_KEY, device="porch", camera="door")
+        assert chain.head.seq == -1
+        ring = ClipRing(
+            tmp_path / "clips",
+            state,
+            device="porch",
+            max_bytes=MAX_BYTES,
+            max_age_s=1_000,
+            pinned_share=0.5,
+            clock=Clock(),
+        )
+        assert ring.recovered.indexed == 3
+        assert chain.head.seq == 2
+        vault = Home(tmp_path, state, ring, chain, Ledger(state, DEVICE_KEY), Clock())
+        vault.record("b", at_s=10)
+        assert chain.head.seq == 4
+        assert vault.check().findings == ()
 
 
 def assert_rebuilt_alike(folder: Path, vault: Home) -> None:

@@ -1,13 +1,18 @@
 """How much of a film is decoded."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.video.attention import Attention, AttentionSettings, PacketSizes
+from device.video.attention import Attention, AttentionSettings, PacketSizes, payload_bytes
+from device.video.packets import CodecConfig
 from tests.video.support import START_US, fake_packet
 
 GROUP = 20  # packets, two seconds
 ECO = AttentionSettings(eco=True)
+# Nothing looks inside these packets.
+SIZED = CodecConfig(codec="vp9", width=64, height=48, extradata=b"")
 
 
 def follow(
@@ -18,7 +23,7 @@ def follow(
     for index, size in enumerate(sizes):
         number = first + index
         key = number % GROUP == 0
-        attention.arrived(fake_packet(number, keyframe=key, size=size * 8 if key else size))
+        attention.arrived(fake_packet(number, keyframe=key, size=size * 12 if key else size, config=SIZED))
         count = number % GROUP + 1
         reach = attention.reach(count, stirring=stirring, holding=holding, ended=False)
         assert 0 <= reach <= count
@@ -82,7 +87,7 @@ def test_what_stirs_is_seen_at_once() -> None:
     """Once something stirs, each packet is decoded as it comes."""
     attention = calm()
     for number in range(GROUP * 6, GROUP * 7):
-        attention.arrived(fake_packet(number, keyframe=number % GROUP == 0, size=500))
+        attention.arrived(fake_packet(number, keyframe=number % GROUP == 0, size=500, config=SIZED))
         count = number % GROUP + 1
         assert attention.reach(count, stirring=True, holding=False, ended=False) == count
 
@@ -99,9 +104,39 @@ def test_a_group_that_goes_on_for_too_long_is_taken_up_again() -> None:
     attention = calm()
     late = 0
     for number in range(60):
-        attention.arrived(fake_packet(GROUP * 6 + number, keyframe=number == 0, size=500))
+        attention.arrived(fake_packet(GROUP * 6 + number, keyframe=number == 0, size=500, config=SIZED))
         late = attention.reach(number + 1, stirring=False, holding=False, ended=False)
     assert late == 60
+
+
+def test_a_camera_that_pads_its_packets_is_looked_at_whole() -> None:
+    """Packets of one size beside keyframes of that size say nothing: with those seconds apart none is left out."""
+    attention = Attention(ECO)
+    reached = []
+    for number in range(GROUP * 10):
+        attention.arrived(fake_packet(number, keyframe=number % GROUP == 0, size=8_000, config=SIZED))
+        reached.append(attention.reach(number % GROUP + 1, stirring=False, holding=False, ended=True))
+    assert reached[-GROUP:] == list(range(1, GROUP + 1))
+
+
+def test_filler_is_no_picture() -> None:
+    """What a camera puts in to keep its rate doesn't count as size (H.264 NAL unit type 12)."""
+    picture = (40).to_bytes(4) + b"\x41" + bytes(39)
+    filler = (900).to_bytes(4) + b"\x0c" + bytes(899)
+    packet = fake_packet(1, keyframe=False)
+    filled = replace(packet, unit=replace(packet.unit, data=picture + filler))
+    assert payload_bytes(filled) == 40
+
+
+def test_a_camera_that_fills_its_packets_up_is_looked_at_whole() -> None:
+    """What spends its rate whatever it sees tells nothing by what it spends, however much that varies."""
+    sizes = PacketSizes()
+    for number in range(200):
+        sizes.weigh(400 + number % 5 * 50, filler=0)
+    assert sizes.telling(keyframe_bytes=8_000)
+    for number in range(200):
+        sizes.weigh(400 + number % 5 * 50, filler=300)
+    assert not sizes.telling(keyframe_bytes=8_000)
 
 
 def test_keyframes_close_together_are_not_all_looked_at() -> None:
@@ -109,22 +144,33 @@ def test_keyframes_close_together_are_not_all_looked_at() -> None:
     attention = Attention(ECO)
     looked = 0
     for number in range(200):
-        attention.arrived(fake_packet(number, keyframe=True, size=4_000))
+        attention.arrived(fake_packet(number, keyframe=True, size=4_000, config=SIZED))
         reach = attention.reach(1, stirring=False, holding=False, ended=False)
         looked += reach if number >= 100 else 0
     assert 9 <= looked <= 12
 
 
-@given(st.lists(st.integers(0, 1 << 24), min_size=1, max_size=300), st.booleans(), st.booleans())
-def test_reach_is_sound_for_any_sizes_and_times(sizes: list[int], stirring: bool, holding: bool) -> None:
-    """Whatever comes, no more is asked for than there is, and an ended batch leaves nothing behind without eco."""
-    attention = Attention(AttentionSettings(eco=False, longest_group_s=0))
-    for number, size in enumerate(sizes):
-        at_us = START_US + (size % 7 - 3) * 1_000_000
-        attention.arrived(fake_packet(number, keyframe=number == 0, size=size % 5_000, at_us=at_us))
-        count = number + 1
-        assert 0 <= attention.reach(count, stirring=stirring, holding=holding, ended=False) <= count
-        assert attention.reach(count, stirring=stirring, holding=holding, ended=True) == count
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(-3, 12), st.booleans()), min_size=1, max_size=200),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_reach_is_sound_for_any_sizes_and_times(
+    packets: list[tuple[int, int, bool]], eco: bool, stirring: bool, holding: bool
+) -> None:
+    """Whatever comes, no more is asked for than there is, and a group's end leaves nothing of a batch behind."""
+    attention = Attention(AttentionSettings(eco=eco))
+    at_us, count = START_US, 0
+    for number, (size, tenths, keyframe) in enumerate(packets):
+        at_us += tenths * 100_000
+        count = 1 if keyframe else count + 1
+        attention.arrived(fake_packet(number, keyframe=keyframe, size=size, at_us=at_us, config=SIZED))
+        now = attention.reach(count, stirring=stirring, holding=holding, ended=False)
+        assert 0 <= now <= attention.reach(count, stirring=stirring, holding=holding, ended=True) <= count
+        if not attention.leaves_out(stirring=stirring, holding=holding):
+            assert attention.reach(count, stirring=stirring, holding=holding, ended=True) == count
+            assert count - now < ECO.batch_frames
 
 
 @given(st.integers(50, 20_000), st.integers(0, 10_000))

@@ -1,5 +1,6 @@
 """The account of a film: pure, from what the watcher and the recorder told."""
 
+import tomllib
 from dataclasses import replace
 from typing import get_args
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.video.explain.levers import level_for_area, level_for_way, lever_words
 from device.video.explain.refused import Refusals
+from device.video.explain.sheet import choose
 from device.video.explain.words import (
     began_words,
     clock,
@@ -23,6 +26,7 @@ from device.video.motion.detector import MotionBox, MotionSettings, MotionState,
 from device.video.motion.reading import Quiet
 from device.video.motion.tracks import Why
 from device.video.recorder import RecorderSettings
+from device.video.zones import check_polygon
 from tests.video.explain_support import FRAME_US, empty, told, walk_then, with_box
 from tests.video.support import START_US
 
@@ -51,7 +55,7 @@ def test_an_event_says_why_it_began() -> None:
 def test_an_event_says_that_nothing_moved_any_more() -> None:
     """And for how long that had to last."""
     account, _, _ = told(walk_then(0, after_s=5))
-    assert account.events[0].ended.endswith("nothing moved for 2.0 s")
+    assert account.events[0].ended.endswith("nothing came back in the 2.0 s after")
 
 
 def test_an_event_says_that_it_became_part_of_the_picture() -> None:
@@ -86,7 +90,7 @@ def test_what_comes_no_way_is_refused_with_its_figures() -> None:
     strongest = max(account.refused, key=lambda one: one.strength)
     assert strongest.box is not None
     assert strongest.box.left == pytest.approx(60 / 160, abs=0.03)
-    assert strongest.why in ("has come no way", "wanders")
+    assert strongest.why in ("too short a way", "wanders")
     assert "%" in strongest.words
 
 
@@ -165,3 +169,62 @@ def test_sensitivity_is_told_as_the_height_of_a_person() -> None:
     """A finer level sees a smaller one."""
     words = [sensitivity_words(MotionSettings.for_sensitivity(level)) for level in (1, 5, 10)]
     assert [text.partition("1/")[2].partition(" ")[0] for text in words] == ["4", "7", "14"]
+
+
+@pytest.mark.parametrize("level", range(1, 11))
+def test_a_level_is_named_from_which_on_it_would_count(level: int) -> None:
+    """The least that is fine enough, for an area and for a way; what wanders counts at none."""
+    settings = MotionSettings.for_sensitivity(level)
+    assert level_for_area(settings.blob_area_share) == level
+    way = replace(TRACK, net_way=settings.net_way_share, path=settings.net_way_share)
+    assert level_for_way(way) == level
+    assert level_for_way(replace(way, path=3 * way.path)) is None
+
+
+def test_what_no_level_sees_is_told() -> None:
+    """Smaller than the finest level takes, and a way shorter than it needs."""
+    finest = MotionSettings.for_sensitivity(10)
+    assert level_for_area(0.9 * finest.blob_area_share) is None
+    assert level_for_way(replace(TRACK, net_way=0.9 * finest.net_way_share, path=0.01)) is None
+    assert lever_words("too small", None) == "would count at no [camera] sensitivity"
+    assert lever_words("too small", 7) == "large enough to count from [camera] sensitivity = 7 on"
+    assert "ignore_zones" in lever_words("ignored zone", None)
+
+
+def test_a_coarse_sensitivity_that_hides_somebody_says_which_would_not() -> None:
+    """A small thing that comes and goes is refused with its size, and counts from the level that is named."""
+    lumas = [empty()] * 30 + [with_box(2 * index, size=(7, 16)) for index in range(60)] + [empty()] * 60
+    coarse, _, _ = told(lumas, motion=MotionSettings.for_sensitivity(1))
+    assert not coarse.events
+    level = next(one.level for _, one in choose(coarse).refused if one.why == "too small")
+    assert level is not None
+    assert level > 1
+    finer, _, _ = told(lumas, motion=MotionSettings.for_sensitivity(level))
+    assert finer.events
+
+
+def test_an_event_gives_the_line_that_would_ignore_it() -> None:
+    """In the settings' own form, with what is ignored already; with it there is no event any more."""
+    corner = ((0.8, 0.8), (1.0, 0.8), (1.0, 1.0), (0.8, 1.0))
+    lumas = walk_then(0, after_s=4)
+    account, _, _ = told(lumas, motion=MotionSettings.for_sensitivity(5, ignore=(corner,)))
+    zones = tomllib.loads(account.events[0].zone_line)["ignore_zones"]
+    assert zones[0] == [list(point) for point in corner]
+    ignored, _, _ = told(lumas, motion=MotionSettings(ignore=tuple(check_polygon(zone) for zone in zones)))
+    assert not ignored.events
+
+
+def test_what_is_gone_at_once_ends_when_it_was_last_seen() -> None:
+    """Not when it was given up."""
+    account, _, _ = told([empty()] * 45 + [with_box(60)] * 2 + [empty()] * 45)
+    (one,) = (one for one in account.refused if one.why == "gone at once")
+    assert one.end_us - one.start_us <= 2 * FRAME_US
+    assert one.words == "seen for 0.1 s and gone"
+
+
+def test_an_event_longer_than_a_clip_says_so() -> None:
+    """The device starts another clip."""
+    short, _, _ = told(walk_then(2), recorder=RecorderSettings(max_clip_s=60))
+    long, _, _ = told(walk_then(2), recorder=RecorderSettings(pre_roll_s=1, post_roll_s=1, max_clip_s=3))
+    assert not short.events[0].clips
+    assert "max_clip_s = 3: " in long.events[0].clips

@@ -131,6 +131,18 @@ def test_labels_never_lie_on_one_another() -> None:
     assert tags.put("two", ((12, 12), (10, 60)), colour=COUNTS)
 
 
+def test_weak_labels_stay_off_other_boxes() -> None:
+    """They are shifted, or left away; a strong one is put there if it must be."""
+    box, other = (60, 40, 80, 80), (0, 0, 200, 100)
+    tags = Tags(paper(100, 200))
+    tags.shun([box, other])
+    assert not tags.beside("weak", box, colour=COUNTS, weak=True)
+    assert tags.beside("strong", box, colour=COUNTS)
+    free = Tags(paper(100, 200))
+    free.shun([box, (55, 0, 120, 39)])
+    assert free.beside("weak", box, colour=COUNTS, weak=True)
+
+
 def test_text_is_cut_to_its_room() -> None:
     """At words where there are lines for it, with dots where there are not."""
     text = "a reason that goes on and on, for longer than anybody would read it"

@@ -76,6 +76,7 @@ def test_headlights_say_why_they_are_none() -> None:
     """A negative explains its refusal: something came far, and was light, or too fast."""
     account = explained(parse_source("scene:headlights-night")).account
     assert not account.events
+    assert account.decoded_anyway
     strongest = max(account.refused, key=lambda one: one.strength)
     assert strongest.why in ("is light", "too fast")
     assert sum(account.refused_whys.values()) >= len(account.refused)
@@ -88,6 +89,11 @@ def test_the_report_holds_all_of_it(tmp_path: Path) -> None:
     (event,) = told["events"]
     assert 2 < event["start_s"] < event["best_s"] <= event["end_s"] < told["duration_s"]
     assert event["label"]["by"] == "shape"
+    assert event["where"].keys() == {"left", "top", "right", "bottom"}
+    assert event["to_ignore_it"].startswith("ignore_zones = [[[")
+    assert all(one["what_to_turn"] for one in told["refused"])
+    assert all(one["box"] is None or one["box"].keys() == event["where"].keys() for one in told["refused"])
+    assert told["settings"]["eco_of_use"] is True
     assert told["counts"]["pictures"] == 165
     assert told["counts"]["looked_at"] <= told["counts"]["decoded"]
     assert told["settings"]["sensitivity"] == 5

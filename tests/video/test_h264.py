@@ -16,9 +16,11 @@ from device.video.codec.h264 import (
     join_prefixed,
     parse_avcc,
     parse_sps,
+    pps_id,
     sets_from_annexb,
     split_annexb,
     split_prefixed,
+    sps_id,
 )
 from device.video.errors import BitstreamError
 from tests.video.support import coded
@@ -145,3 +147,54 @@ def test_missing_sets_make_no_record() -> None:
     """A record needs both kinds of parameter sets."""
     with pytest.raises(BitstreamError, match="missing"):
         ParameterSets(sps=(), pps=()).avcc()
+
+
+def numbered(number: int, *, head: bytes = b"\x68", rest: bytes = b"\xaa" * 60) -> bytes:
+    """A parameter set that begins with its head and this number."""
+    bits = f"{number + 1:b}"
+    code = "0" * (len(bits) - 1) + bits + "1"
+    code += "0" * (-len(code) % 8)
+    return head + int(code, 2).to_bytes(len(code) // 8) + rest
+
+
+SPS_HEAD = b"\x67\x42\x01\x1e"
+
+
+def test_parameter_sets_have_numbers_within_bounds() -> None:
+    """Up to 31 and 255 (7.4.2); beyond, they are none."""
+    assert [pps_id(numbered(number)) for number in (0, 7, 255)] == [0, 7, 255]
+    assert [sps_id(numbered(number, head=SPS_HEAD)) for number in (0, 7, 31)] == [0, 7, 31]
+    with pytest.raises(BitstreamError, match="256"):
+        pps_id(numbered(256))
+    with pytest.raises(BitstreamError, match="32"):
+        sps_id(numbered(32, head=SPS_HEAD))
+
+
+@pytest.mark.parametrize(
+    "nals",
+    [
+        pytest.param([numbered(256)], id="PPS number"),
+        pytest.param([numbered(32, head=SPS_HEAD)], id="SPS number"),
+        pytest.param([numbered(one % 32, head=SPS_HEAD, rest=bytes([one + 1])) for one in range(40)], id="many SPS"),
+        pytest.param([numbered(number) for number in range(256)], id="many PPS"),
+        pytest.param([numbered(number, rest=b"\xaa" * 600) for number in range(200)], id="long PPS"),
+    ],
+)
+def test_refused_parameter_sets_are_not_kept(nals: list[bytes]) -> None:
+    """What comes in band and can't be is refused whole; the camera's own sets make it well again."""
+    packet = coded()[0]
+    _, sets = parse_avcc(packet.config.extradata)
+    own = [*sets.sps, *sets.pps]
+    canonical = Canonical(extradata=join_codes(own))
+    for _ in range(3):
+        with pytest.raises(BitstreamError):
+            canonical.unit(join_codes([*nals, b"\x65\x88abc"]), dts=0, pts=0)
+        assert set(canonical._sets.sps + canonical._sets.pps) <= set(own)
+    body = list(split_prefixed(packet.unit.data))
+    assert canonical.unit(join_codes([*own, *body]), dts=0, pts=0) == packet.unit
+    assert canonical.config == packet.config
+
+
+def join_codes(nals: list[bytes]) -> bytes:
+    """NAL units as Annex B bytes."""
+    return b"".join(b"\0\0\0\1" + nal for nal in nals)

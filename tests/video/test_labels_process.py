@@ -4,13 +4,16 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from device.video.labels.best import Best, Crop, Gray
 from device.video.labels.model import Finding, LabelsError
@@ -84,6 +87,8 @@ def test_nothing_to_look_at_starts_nothing() -> None:
         pytest.param(ASKED + 'print(\'{"kind": "ghost", "confidence": 5}\', flush=True)', id="unheard of"),
         pytest.param(ASKED + 'print(\'{"kind": "person", "confidence": 500}\', flush=True)', id="too sure"),
         pytest.param(ASKED + 'print(\'{"kind": [], "confidence": 5}\', flush=True)', id="no text"),
+        pytest.param(ASKED + 'print(\'{"kind": "person", "confidence": true}\', flush=True)', id="no number"),
+        pytest.param(ASKED + "print('[' * 4000, flush=True)", id="too deep"),
         pytest.param(ASKED + "print('x' * 100_000, flush=True)", id="endless line"),
         pytest.param(ASKED + "os.kill(os.getpid(), 9)", id="killed"),
     ],
@@ -93,6 +98,7 @@ def test_a_broken_child_is_the_shape_rules_turn(code: str) -> None:
     process = child(code)
     assert process.label(best((64, 64))).by == "shape"
     assert not process.running
+    assert process._failures == 1
 
 
 def test_a_machine_on_which_it_fails_is_left_in_peace() -> None:
@@ -123,6 +129,52 @@ def test_an_interrupt_at_the_terminal_is_not_for_the_child() -> None:
     assert os.getpgid(running.pid) == running.pid
     os.kill(running.pid, signal.SIGKILL)
     process.rest()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_no_core_file_is_ever_written_of_the_child(model: ModelProcess) -> None:
+    """Its limit is zero, and where the system hands cores to a program it may not be dumped either."""
+    model.label(best((64, 64)))
+    running = model._child
+    assert running is not None
+    limits = Path(f"/proc/{running.pid}/limits").read_text().splitlines()
+    assert [line.split()[4:6] for line in limits if line.startswith("Max core file")] == [["0", "0"]]
+    code = "import ctypes\nfrom device.video.labels import process\nprocess.main()\n"
+    code += "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    done = subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["{}", "0"]
+
+
+def test_the_child_is_told_nothing_that_it_does_not_need(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of the environment it gets paths, language and threads, no settings; what it says on standard error is lost."""
+    monkeypatch.setenv("LATCHSTRING_CAMERA__SOURCE", "rtsp://me:secret@camera/")
+    monkeypatch.setenv("LC_TIME", "C")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    says = "print('noise', file=sys.stderr, flush=True)\n"
+    says += "print('{\"error\": \"' + ' '.join(sorted(os.environ)) + '\"}', flush=True)"
+    with capture_logs() as logs:
+        child(ASKED + says).label(best((64, 64)))
+    told = logs[0]["reason"].removeprefix("labels: ").split()
+    assert {"LC_TIME", "OMP_NUM_THREADS", "PATH"} <= set(told)
+    assert all(name in {"PATH", "PYTHONPATH", "LANG"} or name.startswith(("LC_", "OMP_", "OPENBLAS_")) for name in told)
+    assert "noise" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("\x1b[31mred\nfake" + "x" * 3000, " [31mred fake" + "x" * 187),
+        ("\ud800", " "),
+        (["[" * 9], "its process failed and didn't say why"),
+    ],
+)
+def test_what_the_child_gives_as_its_reason_is_one_short_line(error: object, told: str) -> None:
+    """Neither colours nor lines of its own nor half letters get into the log."""
+    with capture_logs() as logs:
+        child(ASKED + f"print({json.dumps({'error': error})!r}, flush=True)").label(best((64, 64)))
+    assert [line["reason"] for line in logs] == [f"labels: {told}"]
 
 
 def _asked(found: Best, seer: Seer) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from device.video.labels.best import Best, Label
 from device.video.labels.worker import MOST_WAITING, LabelWorker
@@ -41,6 +42,18 @@ def worker(gate: Gate) -> Iterator[LabelWorker]:
     yield worker
     gate.open.set()
     worker.close()
+
+
+def test_what_is_to_be_forgotten_is_not_looked_at(gate: Gate, worker: LabelWorker) -> None:
+    """Privacy lets go of the pictures that wait; what comes after is labelled as ever."""
+    worker.submit("first", NOTHING)
+    assert gate.asked.acquire(timeout=PATIENCE_S)
+    worker.submit("second", NOTHING)
+    worker.forget()
+    worker.submit("third", NOTHING)
+    gate.open.set()
+    assert worker.settle(PATIENCE_S)
+    assert [event for event, _ in worker.done()] == ["first", "third"]
 
 
 def test_labels_come_back(gate: Gate, worker: LabelWorker) -> None:
@@ -89,3 +102,26 @@ def test_closing_ends_it(gate: Gate) -> None:
     worker.submit("late", NOTHING)
     assert worker.done() == []
     assert not any(thread.name == "labels" and thread.is_alive() for thread in threading.enumerate())
+
+
+class Broken:
+    """A labeller that raises what nobody expects, whatever is asked of it."""
+
+    def label(self, best: Best) -> Label:
+        raise RecursionError(best.aspect)
+
+    def rest(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_no_labeller_ends_it() -> None:
+    """Whatever a labeller raises, each event gets the shape rule's label; it is logged once, and closing works."""
+    with capture_logs() as logs:
+        worker = LabelWorker(Broken(), idle_s=0.01)
+        for name in ("a", "b"):
+            worker.submit(name, NOTHING)
+            assert worker.settle(PATIENCE_S)
+        assert [(name, label.by) for name, label in worker.done()] == [("a", "shape"), ("b", "shape")]
+        worker.close(PATIENCE_S)
+    assert not worker._thread.is_alive()
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["labeller_failed"]

@@ -73,6 +73,11 @@ def test_truth_goes_to_the_terminal_or_a_file(
     [
         (["render", "nobody", "--out", "x.mp4"], "doorbell-visitor"),
         (["render", "empty-porch", "--out", "nowhere/x.mp4"], "no folder"),
+        (["render", "empty-porch", "--out", "."], "is a folder"),
+        (["render", "empty-porch", "--out", ".."], "is a folder"),
+        (["render", "empty-porch", "--out", "/"], "is a folder"),
+        (["render", "empty-porch", "--out", "x.mp4", "--truth", "."], "is a folder"),
+        (["truth", "empty-porch", "--out", "."], "is a folder"),
         (["truth", "none.toml"], "can't be read"),
         (["truth", "empty-porch", "--seed", "-1"], "0 or more"),
         (["truth", "empty-porch", "--out", "/proc/x"], "can't be written"),

@@ -298,3 +298,37 @@ def test_coded_pictures_are_small() -> None:
     """The films of these tests stay small."""
     assert sum(len(packet.unit.data) for packet in coded()) < 200_000
     assert picture(1).nbytes == 160 * 96 * 3 // 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.ffconcat", "ffconcat version 1.0\nfile film.ts\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfilm.ts\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_list_of_films_is_no_film(tmp_path: Path, name: str, text: str) -> None:
+    """What only names other files is refused, be they good ones: it might name any file, or an address."""
+    film = write_film(tmp_path / "film.ts", frames=20)
+    assert packets_in(film)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SourceError, match="is no video that can be read") as caught:
+        packets_in(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("mp4", "libx264"), ("mov", "libx264"), ("mkv", "libx264"), ("webm", "libvpx-vp9"), ("ts", "libx264"),
+        ("avi", "mjpeg"), ("h264", "libx264"), ("mjpeg", "mjpeg"), ("mpg", "mpeg2video"), ("m2v", "mpeg2video"),
+        ("m4v", "mpeg4"), ("flv", "libx264"), ("ogv", "libtheora"), ("asf", "mpeg4"), ("ivf", "libvpx-vp9"),
+        ("y4m", "rawvideo"),
+    ],
+)  # fmt: skip
+def test_films_of_every_usual_kind_are_read(tmp_path: Path, suffix: str, codec: str) -> None:
+    """Each container that a recording may come in."""
+    if codec not in av.codecs_available:
+        pytest.skip(f"{codec} is not in this build of FFmpeg")
+    options = {"strict": "unofficial"} if codec == "mjpeg" else {}
+    assert packets_in(write_film(tmp_path / f"film.{suffix}", codec=codec, frames=20, options=options))

@@ -20,8 +20,9 @@ from device.video.codec.canonical import Canonical, NoPictureError
 from device.video.codec.h264 import join_prefixed, parse_avcc, split_annexb, split_prefixed
 from device.video.errors import BitstreamError, SourceError
 from device.video.packets import Packet
+from device.video.segments import SegmentSettings
 from device.video.source.capture import CaptureSettings
-from device.video.source.copied import Copier, Demuxed, Place
+from device.video.source.copied import MAX_PICTURE_BYTES, Copier, Demuxed, Place
 from device.video.source.damage import Damage
 from device.video.source.file import FileSource
 from device.video.source.timeline import Timeline
@@ -319,6 +320,28 @@ def test_a_part_without_its_beginning_costs_its_group() -> None:
         packets = list(copier.packets(sent_of([(n * 6_000, nals) for n, nals in enumerate(units)])))
     assert [packet.unit.dts // 6_000 for packet in packets] == [*range(20), *range(30, 45)]
     assert [entry["reason"] for entry in logs] == ["a picture without its beginning"]
+
+
+def test_a_picture_whose_parts_never_end_is_damage() -> None:
+    """Parts that go on for ever take a segment's bytes and no more, cost their group, and the next keyframe goes on."""
+    assert SegmentSettings().max_bytes == MAX_PICTURE_BYTES
+    small = coded(45)
+    part = join_prefixed([b"\x41\x20" + bytes(39_998)])
+    sent = [Demuxed(data=packet.unit.data, dts=n * 6_000, pts=n * 6_000) for n, packet in enumerate(small)]
+    sent[16:16] = [Demuxed(data=part, dts=90_000, pts=90_000)] * 1_500
+    damage = Damage(source="camera", told=True)
+    copier = Copier(extradata=small[0].config.extradata, place=placed, damage=damage)
+    # A keyframe that came in two parts before, so that this one waits.
+    sent[1:1] = [Demuxed(data=part, dts=0, pts=0)]
+    before = peak_mb()
+    with capture_logs() as logs:
+        packets = list(copier.packets(sent))
+    assert [packet.unit.dts // 6_000 for packet in packets] == [*range(15), *range(30, 45)]
+    assert packets[0].unit.data == small[0].unit.data + part
+    assert peak_mb() - before < 40
+    assert copier.dropped == damage.count + 14
+    assert logs[0]["reason"] == "a picture of more than 4,500,000 bytes"
+    assert len(logs) == 4
 
 
 @pytest.mark.parametrize("nothing", [b"", b"\0\0\0\1", b"\0\0\0\1\x09\xf0", b"\0\0\0\1\x06\x05\x01\x00\x80", bytes(50)])

@@ -77,8 +77,11 @@ def test_a_detection_film_that_is_not_there_is_told(tmp_path: Path) -> None:
     """The error names the one of the two that can't be used."""
     main = write_film(tmp_path / "main.mp4", frames=30)
     settings = CaptureSettings(detect=file_spec(tmp_path / "none.mp4"))
-    with pytest.raises(SourceError, match=r"none\.mp4"):
+    with pytest.raises(SourceError) as caught:
         list(open_source(file_spec(main), settings, LeapingClock(), START_US).items())
+    # Whoever films hands on the reason alone, with the first one's name.
+    assert caught.value.reason == f"its second stream, file:{tmp_path / 'none.mp4'}: doesn't exist"
+    assert caught.value.source == f"file:{main}"
 
 
 def test_a_camera_and_a_film_are_no_pair(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ MAX_SIDE = 8192
 MAX_PIXELS = 20_000_000
 
 _FOUR_BYTES = 4
-_SETS = (NAL_SPS, NAL_PPS)
+_NONE = ParameterSets(sps=(), pps=())
 
 
 class NoPictureError(BitstreamError):
@@ -45,7 +45,7 @@ class Canonical:
 
     def __init__(self, *, extradata: bytes | None) -> None:
         self.config: CodecConfig | None = None
-        self._sets = ParameterSets(sps=(), pps=())
+        self._sets = _NONE
         self.begin(extradata)
 
     def begin(self, extradata: bytes | None) -> None:
@@ -55,9 +55,9 @@ class Canonical:
         if extradata and self._annexb:
             self._learn(split_annexb(extradata))
         elif extradata:
-            self.config = None
-            self._length_bytes, self._sets = parse_avcc(extradata)
-            self.config = _config(self._sets, record=extradata if self._length_bytes == _FOUR_BYTES else None)
+            self.config, self._sets = None, _NONE
+            self._length_bytes, sets = parse_avcc(extradata)
+            self._take(sets, record=extradata if self._length_bytes == _FOUR_BYTES else None)
 
     def unit(self, data: bytes, *, dts: int, pts: int) -> AccessUnit:
         """One packet as an access unit; BitstreamError if it is damaged or comes before parameter sets.
@@ -83,8 +83,6 @@ class Canonical:
 
     def _learn(self, nals: list[bytes]) -> None:
         """Take over parameter sets that came in band; a new SPS starts a new set of both, a PPS replaces its like."""
-        if not any(nal_type(nal) in _SETS for nal in nals):
-            return
         sps = tuple(dict.fromkeys(nal for nal in nals if nal_type(nal) == NAL_SPS))
         pps = tuple(dict.fromkeys(nal for nal in nals if nal_type(nal) == NAL_PPS))
         known = self._sets
@@ -92,11 +90,18 @@ class Canonical:
             return
         new_sps = sps if sps and not set(sps) <= set(known.sps) else known.sps
         kept = () if new_sps is sps else known.pps
-        self._sets = ParameterSets(sps=new_sps, pps=tuple({pps_id(nal): nal for nal in (*kept, *pps)}.values()))
-        # What was known before says nothing of the pictures that follow, should these sets be refused.
-        self.config = None
-        if self._sets.sps and self._sets.pps:
-            self.config = _config(self._sets, record=None)
+        self._take(ParameterSets(sps=new_sps, pps=tuple({pps_id(nal): nal for nal in (*kept, *pps)}.values())))
+
+    def _take(self, sets: ParameterSets, *, record: bytes | None = None) -> None:
+        """Go by these sets from now on; BitstreamError if they can't be, and then by none until others come.
+
+        What was known before says nothing of the pictures that follow sets which were refused.
+        """
+        self.config, self._sets = None, _NONE
+        sets.check()
+        if record is not None or (sets.sps and sets.pps):
+            self.config = _config(sets, record=record)
+        self._sets = sets
 
 
 def _config(sets: ParameterSets, *, record: bytes | None) -> CodecConfig:

@@ -23,8 +23,11 @@ _AVCC_MIN_BYTES = 7
 _MAX_SETS = 31
 _MAX_PICTURE_SETS = 255
 _MAX_SET_BYTES = 0xFFFF
-# Enough for the first number in a picture parameter set.
-_PPS_ID_BYTES = 12
+# All of a camera's together take some hundred; each packet may bring others, and the record is then made anew.
+_MAX_ALL_BYTES = 0x10000
+_MAX_SPS_ID, _MAX_PPS_ID = 31, 255
+# Enough for a parameter set as far as its number.
+_SPS_ID_BYTES, _PPS_ID_BYTES = 16, 12
 # Profiles whose SPS carries chroma format, bit depth and scaling lists (7.3.2.1.1).
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _MAX_GOLOMB_ZEROS = 31
@@ -96,14 +99,23 @@ class ParameterSets:
     sps: tuple[bytes, ...]
     pps: tuple[bytes, ...]
 
+    def check(self) -> None:
+        """Refuse with BitstreamError what no camera has: too many, too long, or numbers that may not be (7.4.2)."""
+        if len(self.sps) > _MAX_SETS:
+            raise BitstreamError(f"{len(self.sps)} sequence parameter sets, at most {_MAX_SETS} fit")
+        sizes = [len(nal) for nal in (*self.sps, *self.pps)]
+        if len(self.pps) > _MAX_PICTURE_SETS or max(sizes, default=0) > _MAX_SET_BYTES or sum(sizes) > _MAX_ALL_BYTES:
+            raise BitstreamError("parameter sets too many or too long for a record")
+        for nal in self.sps:
+            sps_id(nal)
+        for nal in self.pps:
+            pps_id(nal)
+
     def avcc(self) -> bytes:
         """Return the avcC record for these sets, with 4-byte lengths (14496-15, 5.3.3.1.2)."""
         if not self.sps or not self.pps:
             raise BitstreamError("parameter sets are missing")
-        if len(self.sps) > _MAX_SETS:
-            raise BitstreamError(f"{len(self.sps)} sequence parameter sets, at most {_MAX_SETS} fit")
-        if len(self.pps) > _MAX_PICTURE_SETS or any(len(nal) > _MAX_SET_BYTES for nal in (*self.sps, *self.pps)):
-            raise BitstreamError("parameter sets too many or too long for a record")
+        self.check()
         first = parse_sps(self.sps[0])
         out = bytearray([1, *self.sps[0][1:4], 0xFC | (_LENGTH_BYTES - 1), 0xE0 | len(self.sps)])
         for sps in self.sps:
@@ -187,9 +199,22 @@ class SpsInfo:
     height: int
 
 
+def sps_id(nal: bytes) -> int:
+    """Return the number of a sequence parameter set (7.3.2.1.1); BitstreamError if it has none that may be."""
+    bits = _Bits(nal[:_SPS_ID_BYTES])
+    bits.u(24)
+    return _number(bits.ue(), most=_MAX_SPS_ID)
+
+
 def pps_id(nal: bytes) -> int:
-    """Return the number of a picture parameter set (7.3.2.2); BitstreamError if it has none."""
-    return _Bits(nal[:_PPS_ID_BYTES]).ue()
+    """Return the number of a picture parameter set (7.3.2.2); BitstreamError if it has none that may be."""
+    return _number(_Bits(nal[:_PPS_ID_BYTES]).ue(), most=_MAX_PPS_ID)
+
+
+def _number(number: int, *, most: int) -> int:
+    if number > most:
+        raise BitstreamError(f"a parameter set numbered {number}, where {most} is the highest")
+    return number
 
 
 def _skip_scaling_lists(bits: _Bits, chroma_format: int) -> None:

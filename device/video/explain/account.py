@@ -4,52 +4,29 @@
 nothing by itself; what it tells of is what the watcher and the recorder did.
 """
 
-import struct
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Literal
 
+from device.video.explain.glance import Glance, glance_of
+from device.video.explain.levers import around, hull, zone_line
 from device.video.explain.refused import Refusals, Refused
 from device.video.explain.words import began_words, ended_words, rang_words
 from device.video.labels.best import Label
-from device.video.motion.detector import MotionBox, MotionReading, MotionSettings, MotionTrack
-from device.video.motion.tracks import Why
+from device.video.motion.detector import MotionBox, MotionReading, MotionSettings
 from device.video.outputs import EventPhase
 from device.video.packets import Packet
 from device.video.recorder import RecorderSettings
 
 Mode = Literal["calm", "alert", "held", "left out"]
 
-_WHYS: Final[tuple[Why | None, ...]] = (None, *get_args(Why))
-# Box, net way, path and age of a track; whether confirmed and seen; why not.
-_TRACK = struct.Struct("<7f2B")
 # Wall clock, bytes, whether a keyframe, and whether it would be looked at with nothing the matter.
 _Packet = tuple[int, int, bool, bool]
-# More boxes in one picture than this can't be told apart.
-_MOST_TRACKS = 8
+# Ages are kept as single floats, which is as good as exact.
+_SAME_US = 20
 # No group of which pictures are left out is longer than this.
 _FAR_BACK = 400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """A reading, small enough to keep one for each picture of a long film; `packed` are its tracks."""
-
-    active: bool
-    score: int
-    quiet: str | None
-    ignored_share: float
-    packed: bytes
-
-    @property
-    def tracks(self) -> tuple[MotionTrack, ...]:
-        """Its tracks again, those that count first."""
-        return tuple(_unpacked(fields) for fields in _TRACK.iter_unpack(self.packed))
-
-    @property
-    def holding(self) -> bool:
-        """Whether something that counts is there, seen or not."""
-        return bool(self.packed) and any(track.confirmed for track in self.tracks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +42,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedEvent:
-    """An event as the recorder told of it, and why it began and ended, in words; `best_us` is its best moment."""
+    """An event as the recorder told of it, and why it began and ended, in words; `best_us` is its best moment.
+
+    `where` is around all that counted, from when it was first seen; `zone_line` the setting that would ignore that.
+    `clips` says so if a device would start another clip meanwhile; empty if not.
+    """
 
     number: int
     kind: Literal["motion", "ring"]
@@ -77,6 +58,9 @@ class ExplainedEvent:
     began: str
     ended: str
     label: Label | None = None
+    where: MotionBox | None = None
+    zone_line: str = ""
+    clips: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +68,7 @@ class Account:
     """All that is known of a film. Pictures are in the order in which they are shown; `end_us` is the film's end.
 
     `refused` are the strongest of what changed and did not count, `refused_whys` how many there were of each kind.
+    `decoded_anyway`: every picture came decoded, so that eco had nothing to leave out.
     """
 
     pictures: tuple[Picture, ...]
@@ -92,6 +77,7 @@ class Account:
     refused: tuple[Refused, ...]
     refused_whys: dict[str, int]
     motion: MotionSettings
+    decoded_anyway: bool = False
 
     @property
     def start_us(self) -> int:
@@ -132,6 +118,8 @@ class _Open:
     last: MotionReading | None = None
     fell_quiet: MotionReading | None = None
     presses: int = 1
+    seen_us: int
+    where: MotionBox | None = None
 
 
 class Accountant:
@@ -142,7 +130,9 @@ class Accountant:
         self._recorder = recorder
         self._eco = eco
         self._packets: list[_Packet] = []
+        self._start_us: int | None = None
         self._end_us = 0
+        self._decoded_anyway = True
         self._glances: dict[int, Glance] = {}
         self._reading: MotionReading | None = None
         self._refusals = Refusals(motion)
@@ -156,12 +146,14 @@ class Accountant:
         # What comes with its luma is looked at anyway, and so is everything without eco.
         usual = packet.unit.keyframe or packet.luma is not None or not self._eco
         self._packets.append((packet.at_us, len(packet.unit.data), packet.unit.keyframe, usual))
+        self._decoded_anyway = self._decoded_anyway and packet.luma is not None
+        self._start_us = packet.at_us if self._start_us is None else min(self._start_us, packet.at_us)
         self._end_us = max(self._end_us, packet.at_us + packet.duration_us)
 
     def reading(self, reading: MotionReading) -> None:
         """Take note of what was seen in a picture, before the recorder says what follows from it."""
         self._reading = reading
-        self._glances[reading.at_us] = _glance(reading)
+        self._glances[reading.at_us] = glance_of(reading)
         self._refusals.reading(reading)
         for event in self._open.values():
             if event.phase.kind == "motion":
@@ -190,20 +182,34 @@ class Accountant:
             refused=refused,
             refused_whys=whys,
             motion=self._motion,
+            decoded_anyway=bool(self._packets) and self._decoded_anyway,
         )
 
     def _begin(self, phase: EventPhase) -> None:
         self._begun += 1
-        event = _Open(number=self._begun, phase=phase, began="", before_us=phase.start_us, best_us=phase.start_us)
+        at_us = phase.start_us
+        event = _Open(number=self._begun, phase=phase, began="", before_us=at_us, best_us=at_us, seen_us=at_us)
         reading = self._reading
         if phase.kind == "motion" and reading is not None:
             event.began = began_words(reading.tracks, self._motion)
             oldest_s = max((track.age_s for track in reading.tracks if track.confirmed), default=0.0)
             event.before_us -= round(oldest_s * 1_000_000)
+            event.where = hull(self._boxes_before(reading))
             _go_on(event, reading)
         # Far enough from the first sign of it that nothing of it is in the picture.
         event.before_us -= 600_000
         self._open[phase.event] = event
+
+    def _boxes_before(self, reading: MotionReading) -> Iterator[MotionBox]:
+        """Give where what counts from now on was before it did."""
+        starts = [reading.at_us - track.age_s * 1_000_000 for track in reading.tracks if track.confirmed]
+        for at_us, glance in reversed(self._glances.items()):
+            if at_us < min(starts, default=reading.at_us) - _SAME_US:
+                return
+            for track in glance.tracks:
+                began_us = at_us - track.age_s * 1_000_000
+                if track.seen and any(abs(began_us - start_us) <= _SAME_US for start_us in starts):
+                    yield track.box
 
     def _end(self, phase: EventPhase) -> None:
         event = self._open.pop(phase.event)
@@ -215,7 +221,12 @@ class Accountant:
             began, ended = rang_words(event.presses, post_roll_s=post_roll_s)
         else:
             began = event.began
-            ended = ended_words(event.last, event.fell_quiet, self._motion, post_roll_s=post_roll_s)
+            seen_s = (event.seen_us - (self._start_us or 0)) / 1_000_000
+            held_s = (end_us - event.seen_us) / 1_000_000
+            ended = ended_words(
+                event.last, event.fell_quiet, self._motion, seen_s=seen_s, held_s=held_s, post_roll_s=post_roll_s
+            )
+        where = None if event.where is None else around(event.where)
         self._events.append(
             ExplainedEvent(
                 number=event.number,
@@ -228,11 +239,24 @@ class Accountant:
                 began=began,
                 ended=ended,
                 label=self._labels.pop(phase.event, None),
+                where=where,
+                zone_line="" if where is None else zone_line(where, self._motion.ignore),
+                clips=self._clips((end_us - phase.start_us) / 1_000_000),
             )
         )
 
+    def _clips(self, lasts_s: float) -> str:
+        keep = self._recorder
+        if keep.pre_roll_s + lasts_s + keep.post_roll_s <= keep.max_clip_s:
+            return ""
+        return f"too long for [camera] max_clip_s = {keep.max_clip_s:g}: the device starts another clip meanwhile"
+
 
 def _go_on(event: _Open, reading: MotionReading) -> None:
+    seen = [track.box for track in reading.tracks if track.confirmed and track.seen]
+    if seen:
+        event.seen_us = reading.at_us
+        event.where = hull(seen if event.where is None else [event.where, *seen])
     if reading.active:
         event.last, event.fell_quiet = reading, None
         if reading.score > event.best_score:
@@ -260,34 +284,3 @@ def _mode(glance: Glance, *, usual: bool) -> Mode:
         return "held"
     following = any(track.why != "too small" for track in glance.tracks)
     return "alert" if following or glance.quiet is not None or not usual else "calm"
-
-
-def _glance(reading: MotionReading) -> Glance:
-    return Glance(
-        active=reading.active,
-        score=reading.score,
-        quiet=reading.quiet,
-        ignored_share=reading.ignored_share,
-        packed=b"".join(_packed(track) for track in reading.tracks[:_MOST_TRACKS]),
-    )
-
-
-def _packed(track: MotionTrack) -> bytes:
-    box = track.box
-    return _TRACK.pack(
-        box.left, box.top, box.width, box.height, track.net_way, track.path, track.age_s,
-        track.confirmed + 2 * track.seen, _WHYS.index(track.why),
-    )  # fmt: skip
-
-
-def _unpacked(fields: tuple[float, ...]) -> MotionTrack:
-    left, top, width, height, net_way, path, age_s, flags, why = fields
-    return MotionTrack(
-        box=MotionBox(left=left, top=top, width=width, height=height),
-        confirmed=bool(int(flags) & 1),
-        seen=bool(int(flags) & 2),
-        net_way=net_way,
-        path=path,
-        age_s=age_s,
-        why=_WHYS[int(why)],
-    )

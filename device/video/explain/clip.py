@@ -20,7 +20,7 @@ from device.video.explain.account import Account
 from device.video.explain.draw import Annotator, matter
 from device.video.explain.pen import FAINT, INK, Image, fitted, paper, write
 from device.video.explain.run import Explained, Progress, film_packets
-from device.video.explain.timeline import HEIGHT, Timeline, legend_width, write_legend
+from device.video.explain.timeline import HEIGHT, KEY_HEIGHT, Timeline, legend_width, write_key, write_legend
 from device.video.faults import reason_of
 from device.video.film_settings import FilmSettings
 from device.video.packets import TICKS_PER_S, CodecConfig, Packet, ticks_from_us
@@ -77,7 +77,7 @@ class _Page:
         scale = min(WIDTH / config.width, _MOST_HEIGHT / config.height)
         self._size = (round(config.width * scale), round(config.height * scale))
         self._left = (WIDTH - self._size[0]) // 2
-        self.height = (self._size[1] + _HEAD + HEIGHT + _FOOT + 1) & ~1
+        self.height = (self._size[1] + _HEAD + HEIGHT + KEY_HEIGHT + _FOOT + 1) & ~1
         self._annotator = Annotator(account, masks=settings.capture.masks, width=self._size[0], height=self._size[1])
         span_us = max(1, account.end_us - account.start_us)
         self._pages = -(-span_us // _PAGE_US)
@@ -85,6 +85,7 @@ class _Page:
         # Drawn upon again and again: a new one for each picture would take as long as the rest.
         self._sheet = paper(self.height, WIDTH)
         self._sheet[: self._size[1]] = (28, 26, 24)
+        write_key(self._sheet, (12, self._size[1] + _HEAD + HEIGHT + 14))
         self._blank = paper(_HEAD, WIDTH)
         self._turned: int | None = None
         self._timeline: Timeline | None = None
@@ -112,7 +113,7 @@ class _Page:
         if self._pages > 1:
             # Each time on the lanes' empty lower corner, which was just drawn anew.
             text = f"part {(self._turned or 0) + 1} of {self._pages}"
-            write(sheet, text, (10, self.height - _FOOT - 6), size=0.36, colour=FAINT)
+            write(sheet, text, (10, height + _HEAD + HEIGHT - 6), size=0.36, colour=FAINT)
         return sheet
 
     def _lanes(self, at_us: int) -> Timeline:

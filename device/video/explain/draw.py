@@ -2,7 +2,8 @@
 
 import cv2
 
-from device.video.explain.account import Account, Glance, Picture
+from device.video.explain.account import Account, Picture
+from device.video.explain.glance import Glance
 from device.video.explain.pen import (
     COUNTS,
     FOLLOWED,
@@ -74,15 +75,20 @@ def draw_tracks(
     for track in reversed(others):
         _outline(image, track, remembered=remembered)
     told = False
+    tags.shun(_rect(track.box, image) for track in others if track.seen)
     for track in others:
         if track.confirmed:
             text = "counts" if told or not (glance.active and track.seen) else f"score {glance.score}"
             told = told or track.seen
             if not track.seen and sparing and glance.score and any(one.confirmed and one.seen for one in others):
                 continue
-            tags.beside(text if track.seen else "not seen now", _rect(track.box, image), colour=COUNTS)
+            said = text if track.seen else "not seen now"
+            tags.beside(said, _rect(track.box, image), colour=COUNTS, weak=not track.seen)
         elif not remembered and not (sparing and glance.active):
-            tags.beside(short_words(track, settings), _rect(track.box, image), colour=FOLLOWED, ink=INK)
+            crowded = len(others) > 1
+            if not crowded or (track.seen and track.why != "new"):
+                said = short_words(track, settings)
+                tags.beside(said, _rect(track.box, image), colour=FOLLOWED, ink=INK, weak=crowded)
     if small and not others and not remembered:
         tags.beside("too small", _rect(small[0].box, image), colour=SMALL, ink=INK)
 

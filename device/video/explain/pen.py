@@ -1,6 +1,6 @@
 """Paper, ink and marks for explanations: text that is readable on anything, boxes, hatching. Knows no motion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import cv2
@@ -25,7 +25,7 @@ SMALL: Final[Colour] = (196, 178, 160)
 CALM: Final[Colour] = (214, 186, 150)
 HELD: Final[Colour] = (150, 196, 96)
 LEFT_OUT: Final[Colour] = (234, 233, 230)
-KEYFRAME: Final[Colour] = (206, 196, 188)
+KEYFRAME: Final[Colour] = (150, 92, 60)
 RANG: Final[Colour] = (190, 70, 150)
 LIGHT: Final[Colour] = (208, 150, 190)
 ZONE: Final[Colour] = (214, 120, 60)
@@ -87,6 +87,11 @@ class Tags:
     def __init__(self, image: Image) -> None:
         self._image = image
         self._taken: list[tuple[int, int, int, int]] = []
+        self._shunned: list[tuple[int, int, int, int]] = []
+
+    def shun(self, boxes: Iterable[tuple[int, int, int, int]]) -> None:
+        """Keep labels off these boxes (left, top, right, bottom) where there is another place."""
+        self._shunned += boxes
 
     def put(
         self, text: str, places: Sequence[tuple[int, int]], *, colour: Colour, ink: Colour = WHITE, size: float = 0.42
@@ -106,14 +111,31 @@ class Tags:
             return True
         return False
 
-    def beside(self, text: str, box: tuple[int, int, int, int], *, colour: Colour, ink: Colour = WHITE) -> bool:
-        """Put a label above a box (left, top, right, bottom), or below it, or at its sides."""
+    def beside(
+        self,
+        text: str,
+        box: tuple[int, int, int, int],
+        *,
+        colour: Colour,
+        ink: Colour = WHITE,
+        weak: bool = False,
+    ) -> bool:
+        """Put a label above a box (left, top, right, bottom), or below it, or at its sides.
+
+        It is left away if there is no place; a `weak` one also if it could only lie upon what is shunned.
+        """
         left, top, right, bottom = box
         tall = round(_TALL * 0.42) + 2 * _PAD
-        places = ((left - 1, top - tall), (left - 1, bottom + 1), (right + 2, top), (left + 2, top + 2))
-        height = self._image.shape[0]
-        inside = [place for place in places if 0 <= place[1] <= height - tall]
-        return self.put(text, inside, colour=colour, ink=ink)
+        height, width = self._image.shape[:2]
+        wide = text_width(text, 0.42) + 2 * _PAD
+        places = (
+            (left - 1, top - tall), (left - 1, bottom + 1), (right - wide, top - tall), (right - wide, bottom + 1),
+            (right + 2, top), (left - wide - 2, top), (left + 2, top + 2),
+        )  # fmt: skip
+        inside = [(min(max(0, x), max(0, width - wide)), y) for x, y in places if 0 <= y <= height - tall]
+        others = [one for one in self._shunned if one != box]
+        clear = [(x, y) for x, y in inside if not any(_overlap((x, y, x + wide, y + tall), one) for one in others)]
+        return self.put(text, clear if weak else [*clear, *inside], colour=colour, ink=ink)
 
 
 def frame_box(image: Image, box: tuple[int, int, int, int], colour: Colour, *, thick: int = 1) -> None:

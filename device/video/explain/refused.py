@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from device.video.explain.words import passing_words, quiet_words, share, why_words
+from device.video.explain.levers import largest_small, level_for_area, level_for_way, lever_words
+from device.video.explain.words import passing_words, quiet_words, share, why_name, why_words
 from device.video.motion.detector import MotionBox, MotionReading, MotionSettings, MotionTrack
 
 _MOST: Final = 12
@@ -28,7 +29,8 @@ _TOO_SMALL_WORTH: Final = 0.2
 class Refused:
     """Something that did not count, at its strongest. `box` is None if it was the whole picture.
 
-    `strength`, 0 to 2, orders them: how much of the picture, and how far a way.
+    `strength`, 0 to 2, orders them: how much of the picture, and how far a way. `lever` says what to turn so that it
+    would count; `level` is the sensitivity from which on it would be large enough or have come far enough, if any.
     """
 
     at_us: int
@@ -40,6 +42,9 @@ class Refused:
     net_way: float
     path: float
     strength: float
+    lever: str
+    level: int | None = None
+    area_share: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,10 +74,10 @@ class Refusals:
         self._follow([track for track in tracks if track.why != "too small"], reading.at_us, worth=worth)
         small = [track for track in tracks if track.why == "too small"]
         if small:
-            largest = max(small, key=lambda track: _area(track.box))
-            words = why_words(largest, self._settings)
-            strength = worth * _TOO_SMALL_WORTH * _strength(largest)
-            self._spell("too small", words, reading.at_us, strength=strength, box=largest.box)
+            largest, area_share = small[0], largest_small(reading.grounds)
+            words = why_words(largest, self._settings, area_share=area_share)
+            strength = worth * _TOO_SMALL_WORTH * min(1.0, area_share / _FULL_AREA)
+            self._spell("too small", words, reading.at_us, strength=strength, box=largest.box, area_share=area_share)
         if reading.quiet in _OF_ALL:
             strength = _OF_ALL[reading.quiet]
             self._spell(reading.quiet, quiet_words(reading.quiet), reading.at_us, strength=strength, box=None)
@@ -108,47 +113,78 @@ class Refusals:
                 known = _Followed(
                     start_us=start_us, last_us=at_us, last=track, best_us=at_us, best=track, strength=strength
                 )
-            elif track.seen and (strength >= known.strength or known.best.why == "new"):
+            elif track.seen and _better(track, strength, known):
                 known.best_us, known.best, known.strength = at_us, track, strength
-            known.last_us, known.last = at_us, track
+            known.last = track
+            if track.seen:
+                known.last_us = at_us
             self._followed.append(known)
         for gone in before:
             self._over(gone)
 
     def _over(self, followed: _Followed) -> None:
         best = followed.best
+        passing = best.why in ("new", None)
+        why = "gone at once" if passing else why_name(str(best.why))
+        level = level_for_way(best) if best.why == "has come no way" else None
+        seen_s = (followed.last_us - followed.start_us) / 1_000_000
         self._keep(
             Refused(
                 at_us=followed.best_us,
                 start_us=followed.start_us,
                 end_us=followed.last_us,
-                why="gone at once" if best.why in ("new", None) else str(best.why),
-                words=passing_words(best) if best.why in ("new", None) else why_words(best, self._settings),
+                why=why,
+                words=passing_words(seen_s) if passing else why_words(best, self._settings),
                 box=best.box,
                 net_way=best.net_way,
                 path=best.path,
                 strength=followed.strength,
+                lever=lever_words(why, level),
+                level=level,
             )
         )
 
-    def _spell(self, why: str, words: str, at_us: int, *, strength: float, box: MotionBox | None) -> None:
+    def _spell(
+        self,
+        why: str,
+        words: str,
+        at_us: int,
+        *,
+        strength: float,
+        box: MotionBox | None,
+        area_share: float | None = None,
+    ) -> None:
         """Go on with what lasts for several pictures without being followed, or begin it."""
         known = self._spells.get(why)
         if known is not None and strength <= known.strength:
             at, words, box, strength = known.at_us, known.words, known.box, known.strength
+            area_share = known.area_share
         else:
             at = at_us
         start_us = at_us if known is None else known.start_us
+        level = None if area_share is None else level_for_area(area_share)
         self._spells[why] = Refused(
             at_us=at, start_us=start_us, end_us=at_us, why=why, words=words, box=box,
-            net_way=0.0, path=0.0, strength=strength,
+            net_way=0.0, path=0.0, strength=strength, lever=lever_words(why, level), level=level, area_share=area_share,
         )  # fmt: skip
 
     def _keep(self, refused: Refused) -> None:
         self._whys[refused.why] += 1
         self._kept.append(refused)
         if len(self._kept) > _MOST:
-            self._kept.remove(min(self._kept, key=lambda one: one.strength))
+            # One of each kind stays: what tells most of how to tune need not be what is largest.
+            kinds = Counter(one.why for one in self._kept)
+            spare = [one for one in self._kept if kinds[one.why] > 1]
+            self._kept.remove(min(spare, key=lambda one: one.strength))
+
+
+def _better(track: MotionTrack, strength: float, known: _Followed) -> bool:
+    """Whether it is at its strongest now; what came too short a way is where it came furthest."""
+    if known.best.why == "new":
+        return True
+    if track.why == known.best.why == "has come no way":
+        return track.net_way >= known.best.net_way
+    return strength >= known.strength
 
 
 def _strength(track: MotionTrack) -> float:

@@ -7,6 +7,7 @@ from device.video.explain.account import Account, ExplainedEvent
 from device.video.explain.refused import Refused
 from device.video.explain.run import Explained
 from device.video.film_settings import FilmSettings
+from device.video.motion.detector import MotionBox
 
 
 def report(explained: Explained, settings: FilmSettings, *, film: str, sensitivity: int) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def report(explained: Explained, settings: FilmSettings, *, film: str, sensitivi
             "decoded": explained.decoded,
             "looking_cpu_s": _rounded(explained.looking_cpu_s),
         },
-        "settings": _settings(settings, sensitivity),
+        "settings": _settings(settings, sensitivity, eco_of_use=not account.decoded_anyway),
     }
 
 
@@ -38,31 +39,37 @@ def _event(account: Account, event: ExplainedEvent) -> dict[str, Any]:
         "best_s": _rounded(account.seconds(event.best_us)),
         "score": event.score,
         "label": None if event.label is None else asdict(event.label),
+        "where": _sides(event.where),
         "began_because": event.began,
         "ended_because": event.ended,
+        "clips": event.clips or None,
+        "to_ignore_it": event.zone_line or None,
     }
 
 
 def _refused(account: Account, refused: Refused) -> dict[str, Any]:
-    box = refused.box
     return {
         "at_s": _rounded(account.seconds(refused.at_us)),
         "start_s": _rounded(account.seconds(refused.start_us)),
         "end_s": _rounded(account.seconds(refused.end_us)),
         "why": refused.why,
         "because": refused.words,
-        "box": None if box is None else [_rounded(side) for side in (box.left, box.top, box.width, box.height)],
+        "box": _sides(refused.box),
         "net_way": _rounded(refused.net_way),
         "path": _rounded(refused.path),
+        "area_share": None if refused.area_share is None else _rounded(refused.area_share),
         "strength": _rounded(refused.strength),
+        "what_to_turn": refused.lever,
+        "from_sensitivity": refused.level,
     }
 
 
-def _settings(settings: FilmSettings, sensitivity: int) -> dict[str, Any]:
+def _settings(settings: FilmSettings, sensitivity: int, *, eco_of_use: bool) -> dict[str, Any]:
     motion, recorder = settings.motion, settings.recorder
     return {
         "sensitivity": sensitivity,
         "eco": settings.attention.eco,
+        "eco_of_use": eco_of_use,
         "every_picture": settings.attention.longest_group_s == 0,
         "least_area_share": _rounded(motion.blob_area_share),
         "net_way_share": _rounded(motion.net_way_share),
@@ -75,6 +82,15 @@ def _settings(settings: FilmSettings, sensitivity: int) -> dict[str, Any]:
         "ignore_zones": motion.ignore,
         "privacy_masks": settings.capture.masks,
     }
+
+
+def _sides(box: MotionBox | None) -> dict[str, float] | None:
+    """Return a box as the truth of scenes has it."""
+    if box is None:
+        return None
+    right, bottom = box.left + box.width, box.top + box.height
+    sides = {"left": box.left, "top": box.top, "right": right, "bottom": bottom}
+    return {side: _rounded(value) for side, value in sides.items()}
 
 
 def _rounded(value: float) -> float:

@@ -10,10 +10,12 @@ import numpy as np
 from device.video.explain.account import Account, ExplainedEvent
 from device.video.explain.clip import KEPT_WIDTH
 from device.video.explain.draw import draw_refused, draw_tracks
+from device.video.explain.levers import zone_intro
 from device.video.explain.pen import (
     COUNTS,
     FAINT,
     FOLLOWED_DARK,
+    INK,
     RANG,
     RULE,
     ZONE,
@@ -27,7 +29,7 @@ from device.video.explain.pen import (
     write,
 )
 from device.video.explain.refused import Refused
-from device.video.explain.timeline import HEIGHT, Timeline, write_legend
+from device.video.explain.timeline import HEIGHT, KEY_HEIGHT, Timeline, write_key, write_legend
 from device.video.explain.words import clock
 
 _COLUMNS: Final = 4
@@ -68,7 +70,7 @@ def choose(account: Account) -> Chosen:
     strongest = sorted(moved, key=lambda event: -event.score)[:_MOST_EVENTS]
     shown = (strongest + rang)[:_MOST_EVENTS]
     most = _MOST_REFUSED_WITH_EVENTS if moved else _MOST_REFUSED
-    refused = sorted(account.refused, key=lambda one: -one.strength)[:most]
+    refused = _strongest(account, most)
     in_time = sorted(refused, key=lambda one: one.at_us)
     span_us = account.end_us - account.start_us
     glimpses = tuple(account.start_us + span_us * (2 * part + 1) // (2 * _COLUMNS) for part in range(_COLUMNS))
@@ -77,6 +79,18 @@ def choose(account: Account) -> Chosen:
         events=tuple(sorted(shown, key=lambda event: (event.start_us, event.number))),
         refused=tuple(zip(_LETTERS, in_time, strict=False)),
     )
+
+
+def _strongest(account: Account, most: int) -> list[Refused]:
+    """Return the strongest of what was refused, and the strongest of each kind that sensitivity can change."""
+    in_order = sorted(account.refused, key=lambda one: -one.strength)
+    first: dict[str, Refused] = {}
+    for one in in_order:
+        if one.level is not None:
+            first.setdefault(one.why, one)
+    tunable = list(first.values())[:most]
+    others = [one for one in in_order if one not in tunable]
+    return [*tunable, *others[: most - len(tunable)]]
 
 
 def explain_sheet(
@@ -103,6 +117,12 @@ def label_words(event: ExplainedEvent) -> str:
         return ""
     by = "the model" if label.by == "model" else "its shape"
     return "unknown mover" if label.kind == "unknown" else f"{label.kind} (by {by}, {label.confidence} %)"
+
+
+def refused_words(refused: Refused) -> str:
+    """Say what was refused and why, the name first, once."""
+    known = refused.words.startswith(refused.why)
+    return refused.words if known else f"{refused.why}: {refused.words}"
 
 
 def _moments(event: ExplainedEvent) -> tuple[int, ...]:
@@ -135,8 +155,15 @@ def _event(account: Account, event: ExplainedEvent, pictures: Mapping[int, Image
         shown_us = _shown_us(account, at_us)
         caption = f"{what}  {clock(account.seconds(shown_us))}"
         cells.append(_cell(account, shown_us, pictures, caption, drawn=True))
-    reasons = paper(2 * _LINE + 14, WIDTH)
-    for number, (word, text) in enumerate((("began", event.began), ("ended", event.ended))):
+    said = [("began", event.began), ("ended", event.ended)]
+    if event.clips:
+        said.append(("clips", event.clips))
+    reasons = paper((len(said) + (event.where is not None)) * _LINE + 14, WIDTH)
+    if event.where is not None:
+        line = f"{zone_intro(event.where)}  {event.zone_line}"
+        base = (len(said) + 1) * _LINE - 4
+        write(reasons, fitted(line, _INNER - 70, size=0.4), (_MARGIN + 70, base), size=0.4, colour=FAINT)
+    for number, (word, text) in enumerate(said):
         base = (number + 1) * _LINE - 4
         write(reasons, word, (_MARGIN, base), size=0.46, colour=COUNTS, bold=True)
         write(reasons, fitted(text, _INNER - 70, size=0.48), (_MARGIN + 70, base), size=0.48)
@@ -196,15 +223,17 @@ def _refusal(account: Account, letter: str, refused: Refused, pictures: Mapping[
     caption = f"{letter}  {clock(account.seconds(refused.at_us))}  {refused.why}"
     cell = _cell(account, at_us, pictures, caption, drawn=False)
     draw_refused(cell[:-_CAPTION], refused.box)
-    lines = wrapped(refused.words, KEPT_WIDTH - 4, size=0.44)
+    lines = [(line, INK) for line in wrapped(refused.words.removeprefix(f"{refused.why}: "), KEPT_WIDTH - 4, size=0.44)]
+    lines += [(line, FOLLOWED_DARK) for line in wrapped(refused.lever, KEPT_WIDTH - 4, size=0.44)]
     below = paper(len(lines) * 18 + 14, KEPT_WIDTH)
-    for number, line in enumerate(lines):
-        write(below, line, (2, 12 + number * 18), size=0.44)
+    for number, (line, colour) in enumerate(lines):
+        write(below, line, (2, 12 + number * 18), size=0.44, colour=colour)
     return np.vstack([cell, below])
 
 
 def _whole(account: Account, chosen: Chosen) -> Image:
-    sheet = paper(HEIGHT + 68, WIDTH)
+    sheet = paper(HEIGHT + 76 + KEY_HEIGHT, WIDTH)
+    write_key(sheet, (_MARGIN, HEIGHT + 64))
     cv2.line(sheet, (_MARGIN, 6), (WIDTH - _MARGIN, 6), RULE, 1)
     write(sheet, "The whole film", (_MARGIN, 34), size=0.64, bold=True)
     write_legend(sheet, (WIDTH - _MARGIN - 14, 34))

@@ -21,9 +21,12 @@ from device.video.explain.pen import (
     LIGHT,
     RANG,
     RULE,
+    SMALL,
     WHITE,
+    ZONE,
     Colour,
     Image,
+    dashed_box,
     fitted,
     paper,
     text_width,
@@ -39,6 +42,7 @@ _GAP: Final = 6
 HEIGHT: Final = _EVENTS + _SCORE + _REFUSED + _LOOKED + _PACKETS + _AXIS + 5 * _GAP
 
 _MODES: Final[dict[str, Colour]] = {"calm": CALM, "alert": FOLLOWED, "held": HELD, "left out": LEFT_OUT}
+_REFUSED_BY: Final[dict[str, Colour]] = {"ignored zone": ZONE, "too small": SMALL}
 LEGEND: Final[tuple[tuple[str, Colour], ...]] = (
     ("calm", CALM),
     ("alert", FOLLOWED),
@@ -46,6 +50,21 @@ LEGEND: Final[tuple[tuple[str, Colour], ...]] = (
     ("not looked at", LEFT_OUT),
     ("keyframe", KEYFRAME),
 )
+_BOXES: Final[tuple[tuple[str, Colour, str], ...]] = (
+    ("box", COUNTS, "counts"),
+    ("dashed", COUNTS, "counts, not seen now"),
+    ("box", FOLLOWED, "followed, doesn't count"),
+    ("box", SMALL, "too small"),
+    ("bar", ZONE, "refused: in an ignored zone"),
+    ("bar", LIGHT, "refused: all the picture"),
+    ("dot", RANG, "bell"),
+)
+_WORDS: Final = (
+    "calm: keyframes are enough.  alert: something may begin.  held: the event is sure.",
+    "Gray, pale pictures were not looked at: eco leaves them out while no change shows, or an event is sure.",
+)
+_KEY_LINE: Final = 17
+KEY_HEIGHT: Final = (1 + len(_WORDS)) * _KEY_LINE
 _TICKS_S: Final = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200)
 _TICK_APART: Final = 90
 _LEAST_TEXT: Final = 14
@@ -114,10 +133,11 @@ class Timeline:
 
     def _draw_refused(self, top: int, height: int) -> None:
         self._ground(top, height)
-        for one in self._account.refused:
+        # What is too small is there all the time in rain, and lies below the rest.
+        for one in sorted(self._account.refused, key=lambda one: one.why != "too small"):
             if self._within(one.start_us, one.end_us):
                 left, right = self.x(one.start_us), max(self.x(one.start_us) + 2, self.x(one.end_us))
-                colour = LIGHT if one.box is None else FOLLOWED
+                colour = _REFUSED_BY.get(one.why, LIGHT if one.box is None else FOLLOWED)
                 cv2.rectangle(self.image, (left, top + height - 5), (right, top + height - 2), colour, cv2.FILLED)
         free = LABELS
         for letter, one in sorted(self._letters, key=lambda item: item[1].at_us):
@@ -201,6 +221,22 @@ def write_legend(image: Image, at: tuple[int, int]) -> None:
         cv2.rectangle(image, (x - 15, y - 9), (x - 6, y), colour, cv2.FILLED)
         cv2.rectangle(image, (x - 15, y - 9), (x - 6, y), (190, 190, 186), 1)
         x -= 30
+
+
+def write_key(image: Image, at: tuple[int, int]) -> None:
+    """Write what boxes, bars, dots and words mean, `at` being the left end of the first line and its base line."""
+    x, y = at
+    for style, colour, text in _BOXES:
+        box = (x, y - 9, x + 14, y)
+        if style == "dot":
+            cv2.circle(image, (x + 7, y - 4), 5, colour, cv2.FILLED, cv2.LINE_AA)
+        elif style == "dashed":
+            dashed_box(image, box, colour, dash=3)
+        else:
+            cv2.rectangle(image, box[:2], box[2:], colour, cv2.FILLED if style == "bar" else 2)
+        x = write(image, text, (x + 20, y), size=0.38, colour=FAINT) + 16
+    for number, text in enumerate(_WORDS):
+        write(image, text, (at[0], y + (number + 1) * _KEY_LINE), size=0.38, colour=FAINT)
 
 
 def legend_width() -> int:

@@ -7,6 +7,8 @@ from device.video.motion.detector import MotionBox, MotionReading, MotionSetting
 
 _USUAL_HEIGHT: Final = 7.0
 _EDGE: Final = 0.015
+# Seconds; what is shorter would be written as 0.0.
+_TENTH: Final = 0.05
 
 _QUIET: Final = {
     "picture too small": "the picture is too small to be looked at",
@@ -41,8 +43,9 @@ def sensitivity_words(settings: MotionSettings) -> str:
     """Say what settings of a sensitivity mean."""
     smallest = _USUAL_HEIGHT * (MotionSettings().blob_area_share / settings.blob_area_share) ** 0.5
     return (
-        f"sees a person from about 1/{smallest:.0f} of the picture's height on: whatever covers "
-        f"{share(settings.blob_area_share)} of the picture and comes {share(settings.net_way_share)} of its width, "
+        f"sees a person from about 1/{smallest:.0f} of the picture's height on who is lighter or darker than the "
+        f"background (colour alone is not seen): whatever covers {share(settings.blob_area_share)} of the picture "
+        f"and comes {share(settings.net_way_share)} of its width, "
         f"not to and fro (straightness {settings.straightness:.2f})"
     )
 
@@ -59,26 +62,33 @@ def short_words(track: MotionTrack, settings: MotionSettings) -> str:
     return str(track.why or "")
 
 
-def why_words(track: MotionTrack, settings: MotionSettings) -> str:
-    """Say why something does not count, with the figures that decide it."""
+def why_name(why: str) -> str:
+    """Name a reason as people would."""
+    return "too short a way" if why == "has come no way" else why
+
+
+def why_words(track: MotionTrack, settings: MotionSettings, *, area_share: float | None = None) -> str:
+    """Say why something does not count, with the figures that decide it; `area_share` is how large it is, if known."""
     way, path, least = share(track.net_way), share(track.path), share(settings.net_way_share)
-    no_way = f"has come {way} of the width; needs {least}" if way != least else f"just short of {least} of the width"
+    short = f"{way} of the width; needs {least}" if way != least else f"just short of {least} of the width"
+    needs = share(settings.blob_area_share)
+    small = f"less than {needs} of the picture" if area_share is None else _small_words(share(area_share), needs)
     said = {
-        "new": f"only just seen: for {track.age_s:.1f} s",
+        "new": f"only just seen, first {track.age_s:.1f} s ago" if track.age_s >= _TENTH else "seen for the first time",
         "flickers": "flickers: there in too few of the looks",
-        "has come no way": no_way,
+        "has come no way": f"too short a way: {short}",
         "wanders": f"wanders: net way {way} of path {path}, straightness {straightness(track):.2f}; "
         f"needs {settings.straightness:.2f}",
         "too fast": f"too fast for its size, and not straight on: {path} in {track.age_s:.1f} s",
         "is light": f"is light: came {way}, but has no edges of its own",
-        "too small": f"too small: less than {share(settings.blob_area_share)} of the picture",
+        "too small": f"too small: {small}",
     }
     return said.get(str(track.why), str(track.why or "counts"))
 
 
-def passing_words(track: MotionTrack) -> str:
+def passing_words(seen_s: float) -> str:
     """Say of something that it was gone before anything could be said of it."""
-    return f"seen for {track.age_s:.1f} s and gone" if track.age_s > 0 else "seen in one picture and gone"
+    return f"seen for {seen_s:.1f} s and gone" if seen_s >= _TENTH else "seen in one picture and gone"
 
 
 def began_words(tracks: Sequence[MotionTrack], settings: MotionSettings) -> str:
@@ -95,12 +105,21 @@ def began_words(tracks: Sequence[MotionTrack], settings: MotionSettings) -> str:
 
 
 def ended_words(
-    last: MotionReading | None, then: MotionReading | None, settings: MotionSettings, *, post_roll_s: float | None
+    last: MotionReading | None,
+    then: MotionReading | None,
+    settings: MotionSettings,
+    *,
+    seen_s: float,
+    held_s: float,
+    post_roll_s: float | None,
 ) -> str:
-    """Say why an event ended: `last` it was seen, `then` no more, for `post_roll_s` or until the film ended (None)."""
+    """Say why an event ended: `last` it was there, `then` no more, for `post_roll_s` or until the film ended (None).
+
+    `seen_s`: when it was in sight for the last time, in seconds into the film; `held_s`: how long it was held after.
+    """
     if then is None:
         return "the film ended, and it was still there"
-    quiet = "then the film ended" if post_roll_s is None else f"nothing moved for {post_roll_s:.1f} s"
+    quiet = "then the film ended" if post_roll_s is None else f"nothing moved in the {post_roll_s:.1f} s after"
     if then.quiet == "light changed everywhere":
         return f"light changed everywhere, so all was learnt anew; {quiet}"
     tracks = () if last is None else tuple(track for track in last.tracks if track.confirmed)
@@ -108,7 +127,10 @@ def ended_words(
     if seen and not any(track.confirmed for track in then.tracks):
         return f"stood still for {settings.still_s:.0f} s and became part of the picture; {quiet}"
     edge = next((edge for track in seen or tracks if (edge := _edge(track.box)) is not None), None)
-    return f"was last seen at the {edge} edge; {quiet}" if edge else f"was seen no more; {quiet}"
+    back = quiet if post_roll_s is None else f"nothing came back in the {post_roll_s:.1f} s after"
+    where = f", at the {edge} edge" if edge else ""
+    waited = f"out of sight for {held_s:.1f} s, and " if held_s >= _TENTH else ""
+    return f"last seen {clock(seen_s)}{where}; {waited}{back}"
 
 
 def rang_words(presses: int, *, post_roll_s: float | None) -> tuple[str, str]:
@@ -132,6 +154,10 @@ def now_words(reading_quiet: str | None, tracks: Sequence[MotionTrack], score: i
         return "nothing changes"
     strongest = max(tracks, key=lambda track: (track.why != "too small", track.net_way, _area(track.box)))
     return why_words(strongest, settings)
+
+
+def _small_words(area: str, needs: str) -> str:
+    return f"{area} of the picture; needs {needs}" if area != needs else f"just short of {needs} of the picture"
 
 
 def _area(box: MotionBox) -> float:

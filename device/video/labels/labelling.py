@@ -57,7 +57,9 @@ class Labelling:
             yield self._event, shape_label(self._frames.best())
 
     def forget(self) -> None:
-        """Let go of every picture; what was asked is still answered."""
+        """Let go of every picture, those that wait to be looked at as well."""
+        if self._worker is not None:
+            self._worker.forget()
         self._frames.reset()
         self._event, self._asked, self._answered, self._active_us = None, False, False, 0
 

@@ -1,7 +1,8 @@
 """The model in a process of its own, so that its memory is the daemon's for seconds alone, and its crash never.
 
 `python -m device.video.labels.process` reads questions from its standard input and writes answers to its standard
-output. It ends with its input. Pictures go through a pipe and never touch a disk.
+output. It ends with its input. Pictures go through a pipe and never touch a disk. It is not trusted: what it says is
+checked, and it is told nothing of the daemon's.
 
     question   4 bytes, big-endian: length of what follows; JSON {"crops": [{"rows", "columns", "box": [left, top,
                width, height]}…]}, a zero byte, then the pixels of the crops in order
@@ -15,6 +16,7 @@ import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import IO, Any, Final, get_args
 
@@ -22,6 +24,7 @@ import cv2
 import numpy as np
 import structlog
 
+from device.video.dumps import forbid_dumps
 from device.video.labels.best import Best, Crop, Kind, Label, shape_label
 from device.video.labels.model import Detector, LabelsError, SsdDetector, choose
 from device.video.motion.detector import MotionBox
@@ -35,6 +38,9 @@ _START_S, _ANSWER_S, _END_S = 30.0, 15.0, 2.0
 # A machine on which it always fails is left in peace.
 _MOST_FAILURES: Final = 3
 _NICE: Final = 10
+# What it may know of the daemon's environment: not the settings, a camera's password may be among them.
+_TOLD: Final = ("PATH", "PYTHONPATH", "LANG", "LC_", "OMP_", "OPENBLAS_")
+_MOST_REASON: Final = 200
 
 
 class ModelProcess:
@@ -90,6 +96,8 @@ class ModelProcess:
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_told(os.environ),
                 bufsize=0,
                 process_group=0,
             )
@@ -114,6 +122,11 @@ def serve(questions: IO[bytes], answers: IO[bytes], detector: Detector) -> None:
             _say(answers, {"error": error.reason})
             continue
         _say(answers, {"kind": label.kind, "confidence": label.confidence})
+
+
+def _told(environment: Mapping[str, str]) -> dict[str, str]:
+    families = tuple(name for name in _TOLD if name.endswith("_"))
+    return {name: value for name, value in environment.items() if name in _TOLD or name.startswith(families)}
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -186,19 +199,27 @@ def _crops(body: bytes) -> list[Crop]:
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabelsError("its process spoke nonsense") from error
     if not isinstance(answer, dict):
         raise LabelsError("its process spoke nonsense")
     if "error" in answer:
-        raise LabelsError(str(answer["error"]))
+        raise LabelsError(_plain(answer["error"]))
     return answer
+
+
+def _plain(reason: object) -> str:
+    """Return what the process gave as its reason, fit for a log: one short line without control characters."""
+    text = reason if isinstance(reason, str) else "its process failed and didn't say why"
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_MOST_REASON])
 
 
 def _label(answer: dict[str, Any]) -> Label:
     kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
-    kind, confidence = kinds.get(str(answer.get("kind"))), answer.get("confidence")
-    if kind is None or not isinstance(confidence, int) or not 0 <= confidence <= 100:  # noqa: PLR2004 - percent
+    named, confidence = answer.get("kind"), answer.get("confidence")
+    kind = kinds.get(named) if isinstance(named, str) else None
+    # To Python, true is a number.
+    if kind is None or type(confidence) is not int or not 0 <= confidence <= 100:  # noqa: PLR2004 - percent
         raise LabelsError("its process spoke nonsense")
     return Label(kind=kind, by="model", confidence=confidence)
 
@@ -210,6 +231,7 @@ def _say(answers: IO[bytes], answer: dict[str, Any]) -> None:
 
 def main() -> None:
     """Load the model and serve; filming goes first."""
+    forbid_dumps()
     os.nice(_NICE)
     cv2.setNumThreads(1)
     detector = SsdDetector()

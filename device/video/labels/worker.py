@@ -2,11 +2,14 @@
 
 `submit` and `done` never wait. At most `MOST_WAITING` events wait; when another comes, the oldest of them gets the
 shape rule's label instead, at once. Every event that was submitted comes back from `done` exactly once, unless the
-worker was closed before.
+worker was closed, or told to forget, before. Whatever a labeller raises, the event gets the shape rule's label, and the
+next one its turn.
 """
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +22,7 @@ log = structlog.get_logger()
 MOST_WAITING: Final = 2
 # A child that waits costs memory, a new one half a second.
 _IDLE_S: Final = 20.0
+_MOST_REASON: Final = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +42,7 @@ class LabelWorker:
         self._done: list[tuple[str, Label]] = []
         self._busy = False
         self._closed = False
+        self._told = False
         self.overtaken = 0
         self._thread = threading.Thread(target=self._run, name="labels", daemon=True)
         self._thread.start()
@@ -59,6 +64,11 @@ class LabelWorker:
         with self._changed:
             done, self._done = self._done, []
             return done
+
+    def forget(self) -> None:
+        """Let go of what waits; what is being looked at is, to its end."""
+        with self._changed:
+            self._waiting.clear()
 
     def settle(self, timeout_s: float) -> bool:
         """Wait until nothing is left to label; tells whether that came in time. For the end of a film, and tests."""
@@ -82,9 +92,9 @@ class LabelWorker:
                 waiting = self._waiting.popleft() if came else None
                 self._busy = waiting is not None
             if waiting is None:
-                self._labeller.rest()
+                self._rest()
                 continue
-            label = self._labeller.label(waiting.best)
+            label = self._label(waiting.best)
             with self._changed:
                 self._busy = False
                 self._done.append((waiting.event, label))
@@ -92,4 +102,22 @@ class LabelWorker:
             log.debug(
                 "event_labelled", event_id=waiting.event, kind=label.kind, by=label.by, confidence=label.confidence
             )
-        self._labeller.rest()
+        self._rest()
+
+    def _label(self, best: Best) -> Label:
+        with self._surviving():
+            return self._labeller.label(best)
+        return shape_label(best)
+
+    def _rest(self) -> None:
+        with self._surviving():
+            self._labeller.rest()
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a label is never worth the thread on which all later ones depend
+            if not self._told:
+                self._told = True
+                log.error("labeller_failed", reason=f"{type(error).__name__}: {error}"[:_MOST_REASON])  # noqa: TRY400 - no traceback: it may show pixels

@@ -3,6 +3,7 @@
 A damaged packet breaks the rest of its group of pictures, which is dropped and counted. Some servers repeat parameter
 sets within a picture, and libavformat then gives it in two packets; these are put together again. To know of it a
 keyframe waits for the packet after it, until one came whole; after that only where a picture came in parts before.
+Parts that go on beyond what a segment may hold are damage, too: nobody could keep such a picture.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,8 @@ from device.video.codec.h264 import continues_picture
 from device.video.errors import BitstreamError
 from device.video.packets import AccessUnit, Packet
 from device.video.source.damage import Damage
+
+MAX_PICTURE_BYTES = 4_500_000  # as `SegmentSettings.max_bytes`
 
 
 class Demuxed(NamedTuple):
@@ -49,6 +52,7 @@ class Copier:
         # Nothing fits before the first keyframe.
         self._broken = True
         self._held: Packet | None = None
+        self._rest = bytearray()  # what came of the held picture after its first packet
         self._hold_keyframes, self._hold_all, self._parted = True, False, False
         self._last: AccessUnit | None = None
         self._last_stamp: int | None = None
@@ -104,19 +108,26 @@ class Copier:
     def _join(self, one: Demuxed, unit: AccessUnit) -> None:
         """Add what goes on in the middle of a picture to its beginning; without one, the picture is lost."""
         same = self._last is not None and (self._last_stamp is None or self._last_stamp == one.pts)
+        reason = "a picture without its beginning"
         if same and self._held is not None:
-            whole = replace(self._held.unit, data=self._held.unit.data + unit.data)
-            self._held = replace(self._held, unit=whole)
             self._parted = True
-            return
-        if same and self._last is not None:
+            if len(self._held.unit.data) + len(self._rest) + len(unit.data) <= MAX_PICTURE_BYTES:
+                self._rest += unit.data
+                return
+            reason = f"a picture of more than {MAX_PICTURE_BYTES:,} bytes"
+            self._held = self._last = None
+            self._rest.clear()
+        elif same and self._last is not None:
             self._hold_keyframes = self._parted = True
             self._hold_all = self._hold_all or not self._last.keyframe
-        self._damage.found("a picture without its beginning")
+        self._damage.found(reason)
         self._broken = True
         self.dropped += 1
 
     def _release(self, held: Packet) -> Packet:
+        if self._rest:
+            held = replace(held, unit=replace(held.unit, data=held.unit.data + self._rest))
+            self._rest.clear()
         self._held = None
         if held.unit.keyframe:
             self._hold_keyframes = self._parted

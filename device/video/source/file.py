@@ -20,6 +20,10 @@ from device.video.source.timeline import Timeline
 
 log = structlog.get_logger()
 
+# Playlists, and other formats that send the reader to further files and addresses, are not among them.
+_FORMATS = "mov,mp4,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,ivf,h264,hevc,mjpeg,mpegvideo,m4v,yuv4mpegpipe"
+_OPTIONS = OPEN_OPTIONS | {"format_whitelist": _FORMATS}
+
 
 class FileSource:
     """Packets of a file; wall clock is `start_us` plus the time into the film, going on through its repetitions."""
@@ -92,7 +96,7 @@ class FileSource:
                 raise SourceError(source=self._name, reason=reason)
             if not self._path.stat().st_size:
                 raise SourceError(source=self._name, reason="is empty")
-            return av.open(str(self._path.absolute()), "r", metadata_errors="replace", options=OPEN_OPTIONS)
+            return av.open(str(self._path.absolute()), "r", metadata_errors="replace", options=_OPTIONS)
         except av.error.FFmpegError as error:
             reason = f"is no video that can be read ({error.strerror})"
             raise SourceError(source=self._name, reason=reason) from error

@@ -29,7 +29,8 @@ def open_source(spec: SourceSpec, settings: CaptureSettings, clock: Clock, start
     alone = replace(settings, detect=None)
     if detect is None:
         return _recorded(spec, alone, start_us, use="both")
-    return PairSource(_recorded(spec, alone, start_us, use="keep"), _recorded(detect, alone, start_us, use="look"))
+    kept, watched = _recorded(spec, alone, start_us, use="keep"), _recorded(detect, alone, start_us, use="look")
+    return PairSource(kept, watched, names=(spec.shown, detect.shown))
 
 
 def _recorded(spec: SourceSpec, settings: CaptureSettings, start_us: int, *, use: Use) -> Source:
