@@ -27,7 +27,7 @@ _MOST = 10.0
 # Means are learnt over so many packets, ten times as fast at the beginning.
 _LEARN_OF = 64
 # Deviations are never taken for smaller than this: a still film of a perfect camera has none at all.
-_LEAST_SHARE, _LEAST_BYTES = 0.04, 40.0
+_LEAST_SHARE, _LEAST_BYTES = 0.08, 40.0
 # Packets of one size say nothing, unless they are so small beside a keyframe that whatever moves must show; nor do
 # those nearly as large as a keyframe, nor any of a camera that fills them up: it spends its rate whatever it sees.
 _TELLING_DEVIATION, _TELLING_SHARE, _DROWNED_SHARE, _FILLED_SHARE = 0.02, 0.1, 0.5, 0.02

@@ -14,8 +14,8 @@ def cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     # Its own, and those of children that have ended and were waited for.
     own = sum(int(field) for field in fields[11:15]) / _TICKS_PER_S
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(cpu_s(int(child)) for child in children)
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # by the thread that started them
+    return own + sum(cpu_s(int(child)) for children in lists for child in children.read_text().split())
 
 
 def peak_mb(pid: int) -> float:
