@@ -2,7 +2,7 @@
 
 Bounds and rules when something is full:
 
-- packets gather for up to 0.3 s while nothing is urgent, and decoding may leave pictures out (`attention`); neither is
+- packets gather for up to 0.1 s while nothing is urgent, and decoding may leave pictures out (`attention`); neither is
   done once something stirs;
 - the sink may block. A file or scene then waits, and catches up. A camera does not: its queue fills, and whole
   groups of pictures are dropped and counted;
@@ -46,7 +46,7 @@ T = TypeVar("T")
 _US_PER_S = 1_000_000
 _MAX_RINGS = 32
 _STOP_WAIT_S = 0.9
-_MOST_REST_S = 0.3
+_MOST_REST_S = 0.1
 
 
 class Film:
