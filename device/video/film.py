@@ -16,11 +16,11 @@ the bell still becomes an event, without a clip, and privacy is still obeyed, un
 `stop` ends within a second unless the sink holds the thread up.
 """
 
-import contextlib
 import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import cv2
@@ -28,7 +28,7 @@ import structlog
 
 from device.video.clock import Clock, SystemClock
 from device.video.errors import SourceError, SourceVanishedError
-from device.video.faults import FAULTS, reason_of
+from device.video.faults import FAULTS, blamed, guarded, reason_of
 from device.video.film_settings import FilmHealth, FilmSettings, FilmState
 from device.video.labels.labelling import Labelling
 from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost, Thumbnail
@@ -218,21 +218,11 @@ class Film:
             self._dropped_before += source.dropped
             self._source = None
 
-    @contextlib.contextmanager
-    def _faults(self) -> Iterator[None]:
-        """Make of what goes wrong in here what it means: a camera is lost, anything else can't be used."""
-        try:
-            yield
-        except FAULTS as fault:
-            if isinstance(fault, SourceVanishedError) or (isinstance(fault, SourceError) and not self._spec.live):
-                raise
-            kind = SourceVanishedError if self._spec.live else SourceError
-            raise kind(source=self._spec.shown, reason=reason_of(fault)) from fault
+    def _faults(self) -> AbstractContextManager[None]:
+        return blamed(self._spec.shown, live=self._spec.live)
 
     def _guarded(self, given: Iterable[T]) -> Iterator[T]:
-        # Only the giver's faults: what the taker raises, the sink say, does not come by here.
-        with self._faults():
-            yield from given
+        return guarded(given, self._spec.shown, live=self._spec.live)
 
     def _packet(self, packet: Packet) -> None:
         """Keep a packet, and look at it unless a second stream is there for that."""

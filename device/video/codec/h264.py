@@ -6,6 +6,7 @@ Pure functions over bytes; ITU-T H.264 (08/2021) and ISO/IEC 14496-15 are cited 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from device.video.codec.bits import Bits
 from device.video.errors import BitstreamError
 
 NAL_SLICE = 1
@@ -30,7 +31,6 @@ _MAX_SPS_ID, _MAX_PPS_ID = 31, 255
 _SPS_ID_BYTES, _PPS_ID_BYTES = 16, 12
 # Profiles whose SPS carries chroma format, bit depth and scaling lists (7.3.2.1.1).
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
-_MAX_GOLOMB_ZEROS = 31
 _CHROMA_444 = 3
 
 
@@ -157,34 +157,9 @@ def parse_avcc(record: bytes) -> tuple[int, ParameterSets]:
     return (record[4] & 3) + 1, ParameterSets(sps=found[0], pps=found[1])
 
 
-class _Bits:
-    """Bits of a raw byte sequence payload, emulation prevention taken out (7.3.1)."""
-
-    def __init__(self, nal: bytes) -> None:
-        payload = nal[1:].replace(b"\x00\x00\x03", b"\x00\x00")
-        self._left = len(payload) * 8
-        self._value = int.from_bytes(payload)
-
-    def u(self, count: int) -> int:
-        """Unsigned integer of so many bits."""
-        if count > self._left:
-            raise BitstreamError("a sequence parameter set is cut short")
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
-
-    def ue(self) -> int:
-        """Unsigned Exp-Golomb code (9.1)."""
-        zeros = 0
-        while not self.u(1):
-            zeros += 1
-            if zeros > _MAX_GOLOMB_ZEROS:
-                raise BitstreamError("a sequence parameter set holds an endless number")
-        return (1 << zeros) - 1 + self.u(zeros)
-
-    def se(self) -> int:
-        """Signed Exp-Golomb code (9.1.1)."""
-        code = self.ue()
-        return (code + 1) // 2 if code % 2 else -(code // 2)
+def _bits(nal: bytes) -> Bits:
+    """Bits of a parameter set's raw byte sequence payload, emulation prevention taken out (7.3.1)."""
+    return Bits(nal[1:].replace(b"\x00\x00\x03", b"\x00\x00"), what="a sequence parameter set", codec="H.264")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,14 +176,14 @@ class SpsInfo:
 
 def sps_id(nal: bytes) -> int:
     """Return the number of a sequence parameter set (7.3.2.1.1); BitstreamError if it has none that may be."""
-    bits = _Bits(nal[:_SPS_ID_BYTES])
+    bits = _bits(nal[:_SPS_ID_BYTES])
     bits.u(24)
     return _number(bits.ue(), most=_MAX_SPS_ID)
 
 
 def pps_id(nal: bytes) -> int:
     """Return the number of a picture parameter set (7.3.2.2); BitstreamError if it has none that may be."""
-    return _number(_Bits(nal[:_PPS_ID_BYTES]).ue(), most=_MAX_PPS_ID)
+    return _number(_bits(nal[:_PPS_ID_BYTES]).ue(), most=_MAX_PPS_ID)
 
 
 def _number(number: int, *, most: int) -> int:
@@ -217,7 +192,7 @@ def _number(number: int, *, most: int) -> int:
     return number
 
 
-def _skip_scaling_lists(bits: _Bits, chroma_format: int) -> None:
+def _skip_scaling_lists(bits: Bits, chroma_format: int) -> None:
     for index in range(8 if chroma_format != _CHROMA_444 else 12):
         if not bits.u(1):
             continue
@@ -228,7 +203,7 @@ def _skip_scaling_lists(bits: _Bits, chroma_format: int) -> None:
             last = following or last
 
 
-def _skip_order_count(bits: _Bits) -> None:
+def _skip_order_count(bits: Bits) -> None:
     kind = bits.ue()
     if kind == 0:
         bits.ue()
@@ -244,7 +219,7 @@ def parse_sps(nal: bytes) -> SpsInfo:
     """Read a sequence parameter set as far as its cropping (7.3.2.1.1); BitstreamError if it can't be one."""
     if nal_type(nal) != NAL_SPS:
         raise BitstreamError("a sequence parameter set was expected")
-    bits = _Bits(nal)
+    bits = _bits(nal)
     profile = bits.u(8)
     bits.u(16)
     bits.ue()

@@ -8,6 +8,7 @@ room makes is known: profile 0, so 8 bits a sample and 4:2:0. Pure.
 from dataclasses import dataclass
 from fractions import Fraction
 
+from device.video.codec.bits import Bits
 from device.video.errors import BitstreamError
 
 RECORD_BYTES = 8
@@ -49,24 +50,9 @@ class Vp9Frame:
     full_range: bool | None = None
 
 
-class _Bits:
-    """Reads bits, most significant first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data)
-        self._left = 8 * len(data)
-
-    def u(self, count: int) -> int:
-        """So many bits as a number; BitstreamError behind the end."""
-        self._left -= count
-        if self._left < 0:
-            raise _broken("a frame is cut short")
-        return self._value >> self._left & ((1 << count) - 1)
-
-
 def read_frame(data: bytes) -> Vp9Frame:
     """Read the header of the first frame in these bytes; BitstreamError if it is none of profile 0."""
-    bits = _Bits(data[:16])
+    bits = Bits(data[:16], what="a frame", codec="VP9")
     if bits.u(2) != _MARKER:
         raise _broken("this is no frame")
     if bits.u(2):

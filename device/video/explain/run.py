@@ -11,7 +11,7 @@ import cv2
 from device.video.clock import SystemClock
 from device.video.errors import SourceError
 from device.video.explain.account import Account, Accountant
-from device.video.faults import FAULTS, reason_of
+from device.video.faults import guarded
 from device.video.film_settings import FilmSettings
 from device.video.labels.best import BestFrames, Label, Labeller, shape_label
 from device.video.outputs import EventPhase, Recorded
@@ -51,7 +51,7 @@ def film_packets(spec: SourceSpec, settings: FilmSettings) -> Iterator[Packet | 
     source: Source | None = None
     try:
         source = open_source(spec, settings.capture, SystemClock(), _START_US)
-        for item in _guarded(source.items(), spec):
+        for item in guarded(source.items(), spec.shown, live=False):
             if isinstance(item, Packet | Ring):
                 yield item
     finally:
@@ -108,7 +108,7 @@ class _Run:
         )
 
     def _look(self, seen: Iterator[Seen]) -> None:
-        for one in self._clocked(_guarded(seen, self._spec)):
+        for one in self._clocked(guarded(seen, self._spec.shown, live=False)):
             self._accountant.reading(one.reading)
             self._happened(self._recorder.motion(one.reading))
             event = self._recorder.motion_event
@@ -141,13 +141,3 @@ class _Run:
             if one is None:
                 return
             yield one
-
-
-def _guarded(given: Iterable[T], spec: SourceSpec) -> Iterator[T]:
-    """Give the same; what goes wrong in the giver says that the film can't be used."""
-    try:
-        yield from given
-    except SourceError:
-        raise
-    except FAULTS as fault:
-        raise SourceError(source=spec.shown, reason=reason_of(fault)) from fault
