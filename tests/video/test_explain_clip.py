@@ -16,7 +16,7 @@ from device.video.film_settings import FilmSettings
 from device.video.motion.detector import MotionSettings
 from device.video.source.capture import CaptureSettings, SourceSpec
 from device.video.zones import Polygon
-from tests.conftest import need
+from tests.video.browser import evaluated
 from tests.video.explain_support import empty, walk_then, write_lumas
 from tests.video.support import write_film
 
@@ -158,8 +158,6 @@ def test_text_is_cut_to_its_room() -> None:
 @pytest.mark.slow
 def test_chromium_plays_the_clip(tmp_path: Path) -> None:
     """A browser knows its length and its size, and seeks in it."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - heavy, and this test alone needs it
-
     clip_of(write_film(tmp_path / "film.mp4"), tmp_path / "clip.mp4")
     (tmp_path / "page.html").write_text('<video id="v" muted preload="auto" src="clip.mp4"></video>')
     script = """async () => {
@@ -174,17 +172,7 @@ def test_chromium_plays_the_clip(tmp_path: Path) -> None:
         await seeked;
         return [video.duration, video.videoWidth, video.currentTime];
     }"""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=need("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-        )
-        try:
-            page = browser.new_page()
-            page.goto((tmp_path / "page.html").as_uri())
-            duration, width, at_s = page.evaluate(script)
-        finally:
-            browser.close()
+    duration, width, at_s = evaluated(tmp_path / "page.html", script)
     assert duration == pytest.approx(3.0, abs=0.05)
     assert (width, at_s) == (960, 2.0)
 

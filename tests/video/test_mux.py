@@ -18,6 +18,7 @@ from device.video.segments import Segment
 from device.video.source.capture import CaptureSettings
 from device.video.source.file import FileSource
 from tests.conftest import need
+from tests.video.browser import evaluated
 from tests.video.support import OTHER_CONFIG, START_US, coded, segments_of, write_film
 
 CODECS: list[Codec] = ["h264", "vp9"]
@@ -203,8 +204,6 @@ def test_ffprobe_tells_the_duration_with_b_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", CODECS)
 def test_chromium_plays_and_seeks(tmp_path: Path, codec: Codec) -> None:
     """In a browser the clip has its exact duration, and a seek shows the picture of that moment."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - heavy, and this test alone needs it
-
     segments = segments_of(coded(60, codec=codec))
     film = base64.b64encode(mux_mp4(segments)).decode()
     page_path = tmp_path / "page.html"
@@ -232,17 +231,7 @@ def test_chromium_plays_and_seeks(tmp_path: Path, codec: Codec) -> None:
         await seeked;
         return {duration: video.duration, width: video.videoWidth, at: video.currentTime, first, later: bright()};
     }"""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=need("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-        )
-        try:
-            page = browser.new_page()
-            page.goto(page_path.as_uri())
-            told = page.evaluate(script)
-        finally:
-            browser.close()
+    told = evaluated(page_path, script)
     assert told["duration"] == pytest.approx(4.0, abs=0.001)
     assert told["width"] == 160
     assert told["first"] == pytest.approx(10, abs=4)
