@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from device.link.upload import UploadJob
 from device.vault.state import State
+from tests.link.inbox_simulator import URL, InboxSimulator
 from tests.link.support import open_state, quick_folder
+from tests.link.upload_support import BUNDLE, SEED, approve
 from tests.mqtt.support import running
 
 
@@ -43,3 +46,19 @@ async def simple_port(tmp_path: Path) -> AsyncIterator[int]:
     """Port of our own broker, where the kind makes no difference."""
     async with running("ours", folder=tmp_path / "broker") as number:
         yield number
+
+
+@pytest.fixture
+def inbox() -> InboxSimulator:
+    """An inbox that behaves until told otherwise."""
+    return InboxSimulator()
+
+
+@pytest.fixture
+def job(tmp_path: Path, inbox: InboxSimulator) -> UploadJob:
+    """An approved bundle, ready to go."""
+    path = tmp_path / "bundle.age"
+    path.write_bytes(BUNDLE)
+    return UploadJob(
+        approval=approve(BUNDLE), bundle=path, inbox_url=URL, inbox_key=inbox.public_key, one_time_seed=SEED
+    )

@@ -17,8 +17,8 @@ from device.link.session import MqttLink, Subscription
 from device.link.settings import BrokerAddress, LinkTiming
 from device.vault.state import State
 from tests.link.proxy import proxy_to
+from tests.link.session_support import links_to, publishing
 from tests.link.support import PROMPT, eventually, in_background, open_outbox, reader, say
-from tests.link.test_session import links_to, publishing
 from tests.mqtt.support import password, running, user
 
 PATIENT = LinkTiming(connect_s=30, ack_s=60)

@@ -19,8 +19,8 @@ from device.link.errors import BrokerLost
 from device.link.session import MqttLink
 from device.link.settings import BrokerAddress, BrokerTls
 from device.vault.state import State
+from tests.link.session_support import publishing
 from tests.link.support import PROMPT, eventually, in_background, open_outbox, say
-from tests.link.test_session import publishing
 
 
 @dataclass

@@ -18,7 +18,7 @@ from device.link.settings import Backoff
 from device.link.upload import UploadJob, UploadPatience, upload_bundle
 from tests.inbox.support import INBOX_KEY, World, served
 from tests.link.proxy import Proxy, proxy_to
-from tests.link.test_upload import OWNER, SEED, approve
+from tests.link.upload_support import OWNER, SEED, approve
 
 BUNDLE = random.Random(2).randbytes(3 * CHUNK_BYTES + 99)
 PATIENCE = UploadPatience(tries=5, timeout_s=5, backoff=Backoff(first_s=0.01, cap_s=0.05))
