@@ -25,7 +25,7 @@ from device.video.outputs import (
     Thumbnail,
 )
 from device.video.recorder import RecorderSettings
-from device.video.source.capture import SourceSpec, parse_source
+from device.video.source.capture import CaptureSettings, SourceSpec, parse_source
 from tests.video.film_support import CONTINUOUS, FAST, filmed, until
 from tests.video.support import START_US, Ids, LeapingClock, coded, segments_in, write_film
 
@@ -295,3 +295,57 @@ def test_stop_may_be_called_by_the_sink() -> None:
     filmed(film)
     assert film.health().state == "stopped"
     assert isinstance(out[-1], SourceEnded)
+
+
+def test_under_privacy_the_second_stream_is_not_looked_at_either() -> None:
+    """What is only looked at is looked at as little as the rest is kept."""
+    spec = parse_source("scene:driveway-walker")
+    for private in (False, True):
+        out: list[Output] = []
+        settings = replace(FAST, capture=CaptureSettings(detect=spec))
+        film = Film(spec, settings=settings, new_id=Ids(), sink=out.append, clock=LeapingClock())
+        film.set_privacy(private)
+        filmed(film)
+        assert (film.health().watched == 0) is private
+        assert any(isinstance(output, EventPhase) for output in out) is not private
+
+
+def test_privacy_lets_go_of_the_pictures_of_an_event() -> None:
+    """What was put by to tell who came is gone as soon as nothing may be filmed."""
+    out: list[Output] = []
+
+    def sink(output: Output) -> None:
+        out.append(output)
+        film.set_privacy(on=True)
+
+    settings = replace(FAST, labels="shape")
+    film = Film(parse_source("scene:driveway-walker"), settings=settings, new_id=Ids(), sink=sink, clock=LeapingClock())
+    filmed(film)
+    assert isinstance(out[0], EventPhase)
+    best = film._labelling._frames.best()
+    assert (best.crops, best.looks) == ((), ())
+
+
+class CountingClock(LeapingClock):
+    """Counts how often the film waits."""
+
+    waits = 0
+
+    def wait(self, wake: threading.Event, seconds: float) -> None:
+        self.waits += 1
+        super().wait(wake, seconds)
+
+
+def test_packets_gather_while_nothing_is_urgent(tmp_path: Path) -> None:
+    """A film that is not known yet is followed packet by packet; later it wakes up for some at a time."""
+    waits = []
+    for frames in (30, 300):
+        path = write_film(tmp_path / f"{frames}.mp4", frames=frames, options={"bf": "0"})
+        clock = CountingClock()
+        film = Film(
+            parse_source(f"file:{path}"), settings=FilmSettings(), new_id=Ids(), sink=lambda _: None, clock=clock
+        )
+        filmed(film)
+        waits.append(clock.waits)
+    assert waits[0] > 0.8 * 30
+    assert waits[1] < 0.6 * 300, waits

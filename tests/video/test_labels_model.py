@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import sys
 from pathlib import Path
 
 import av
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from device.video.labels.best import Best, BestFrames, Kind, Label, Look
-from device.video.labels.model import WEIGHTS, Finding, LabelsError, ModelLabeller, SsdDetector, choose
+from device.video.labels.model import WEIGHTS, Finding, LabelsError, SsdDetector, choose
+from device.video.labels.process import ModelProcess
 from device.video.motion.detector import MotionBox, MotionReading, MotionState, read_motion, shrink
 from device.video.scene.draw import SceneFilm
 from device.video.scene.file import load_scene
@@ -27,6 +29,11 @@ ASIDE = MotionBox(left=0.0, top=0.0, width=0.2, height=0.2)
 @pytest.fixture(scope="module")
 def detector() -> SsdDetector:
     return SsdDetector()
+
+
+def named(detector: SsdDetector, best: Best) -> Label:
+    """What the model makes of an event, as its process does."""
+    return choose((detector.find(crop.picture), crop.box) for crop in best.crops)
 
 
 def finding(kind: Kind, score: float, where: MotionBox = MIDDLE) -> Finding:
@@ -63,7 +70,7 @@ def test_the_weights_are_those_that_were_recorded() -> None:
 def test_drawn_scenes_are_told_apart(detector: SsdDetector, name: str, seed: int) -> None:
     """A person, a car and a cat of the sample scenes are named by the model."""
     best, true = best_of_scene(name, seed)
-    label = ModelLabeller(detector).label(best)
+    label = named(detector, best)
     assert (label.kind, label.by) == (true, "model")
 
 
@@ -78,7 +85,7 @@ def test_real_people_are_persons(detector: SsdDetector) -> None:
             state, reading = read_motion(state, shrink(luma), number * 100_000)
             frames.consider(reading, luma)
             if number % 50 == 49:
-                labels += [ModelLabeller(detector).label(frames.best())] if frames.best().crops else []
+                labels += [named(detector, frames.best())] if frames.best().crops else []
                 frames.reset()
     assert len(labels) >= 12
     assert {(label.kind, label.by) for label in labels} == {("person", "model")}
@@ -114,13 +121,20 @@ def test_without_weights_the_shape_rule_speaks(tmp_path: Path, damage: bytes | N
     with pytest.raises(LabelsError, match="install the package again"):
         detector.load()
     best, _ = best_of_scene("driveway-walker", 3)
-    assert ModelLabeller(detector).label(best).by == "shape"
+    code = (
+        "import sys; from pathlib import Path; from device.video.labels.model import SsdDetector;"
+        "from device.video.labels.process import serve;"
+        f"serve(sys.stdin.buffer, sys.stdout.buffer, SsdDetector(Path({str(weights)!r})))"
+    )
+    process = ModelProcess((sys.executable, "-c", code))
+    assert process.label(best).by == "shape"
+    process.rest()
 
 
-def test_no_pictures_are_the_shape_rules_business(detector: SsdDetector) -> None:
+def test_no_pictures_are_the_shape_rules_business() -> None:
     """An event of which no frame was kept gets the shape rule's label."""
     best = Best(crops=(), looks=(Look(at_us=0, box=MIDDLE),), aspect=1.0)
-    assert ModelLabeller(detector).label(best).by == "shape"
+    assert ModelProcess().label(best).by == "shape"
 
 
 def test_several_frames_make_sure() -> None:

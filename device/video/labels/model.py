@@ -13,14 +13,11 @@ from typing import Final, Protocol
 
 import cv2
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from device.video.errors import VideoError
-from device.video.labels.best import CROP_PIXELS, Best, Gray, Kind, Label, shape_label
+from device.video.labels.best import CROP_PIXELS, Gray, Kind, Label
 from device.video.motion.detector import MotionBox
-
-log = structlog.get_logger()
 
 Real = NDArray[np.float32]
 
@@ -109,27 +106,6 @@ class SsdDetector:
             Finding(kind=kind, score=score, box=_in_picture(box, scale, columns=columns, rows=rows))
             for kind, score, box in _decoded(found, self._anchors)
         ]
-
-
-class ModelLabeller:
-    """Labels by the model; by the shape rule where it can't look."""
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-
-    def label(self, best: Best) -> Label:
-        """Return what most of the crops show."""
-        if not best.crops:
-            return shape_label(best)
-        try:
-            looks = [(self._detector.find(crop.picture), crop.box) for crop in best.crops]
-        except LabelsError as error:
-            log.warning("label_model_failed", reason=error.reason)
-            return shape_label(best)
-        return choose(looks)
-
-    def rest(self) -> None:
-        """Nothing to give back: who wants the memory back ends the process."""
 
 
 def choose(looks: Iterable[tuple[list[Finding], MotionBox]]) -> Label:
