@@ -65,8 +65,11 @@ class PacketSizes:
         self._gathered = 0.0
         self._filled = 0.0
 
-    def weigh(self, size: int, *, filler: int = 0) -> bool:
-        """Take a packet's size in bytes, and how many more fill it up; tells whether something must have come."""
+    def weigh(self, size: int, *, filler: int = 0, moving: bool = False) -> bool:
+        """Take a packet's size in bytes, and how many more fill it up; tells whether something must have come.
+
+        While something is known to be moving, sizes say nothing of what is usual, and nothing is learnt from them.
+        """
         self._seen += 1
         self._filled += (max(0, filler) / max(1, size + filler) - self._filled) / min(self._seen, _LEARN_OF)
         if self._seen == 1:
@@ -76,6 +79,8 @@ class PacketSizes:
         self._gathered = min(_MOST, max(0.0, self._gathered + excess - _ALLOWED))
         rate = 1 / min(self._seen, _LEARN_OF)
         # What sticks out is learnt slowly: it may be somebody. What stays becomes usual all the same.
+        if moving and self._seen > _LEARN_OF:
+            return self._gathered >= _ALARM
         off = usual * min(3.0, max(-3.0, excess))
         self._mean += rate * off
         self._deviation += rate * (abs(off) - self._deviation)
@@ -103,6 +108,7 @@ class Attention:
         self._due = True
         self._calm_look_us = 0
         self._keyframe_bytes = 0.0
+        self._moving = False
 
     def arrived(self, packet: Packet) -> None:
         """Take note of the next packet."""
@@ -118,10 +124,14 @@ class Attention:
             self._due = abs(packet.at_us - self._calm_look_us) >= self._settings.look_every_s * _US_PER_S
             if self._due:
                 self._calm_look_us = packet.at_us
-        elif self._sizes.weigh(size := payload_bytes(packet), filler=len(packet.unit.data) - _PREFIX_BYTES - size):
+        elif self._weigh(packet):
             self._hurry = True
             until_us = packet.at_us + round(self._settings.calm_after_s * _US_PER_S)
             self._alert_until_us = max(self._alert_until_us, until_us)
+
+    def _weigh(self, packet: Packet) -> bool:
+        size = payload_bytes(packet)
+        return self._sizes.weigh(size, filler=len(packet.unit.data) - _PREFIX_BYTES - size, moving=self._moving)
 
     def reach(self, count: int, *, stirring: bool, holding: bool, ended: bool) -> int:
         """Return how many of the `count` packets that a group has so far should have been decoded by now.
@@ -129,6 +139,7 @@ class Attention:
         `ended`: there will be no more of this group.
         """
         settings = self._settings
+        self._moving = stirring or holding
         if self.leaves_out(stirring=stirring, holding=holding):
             return min(count, settings.burst_frames if holding else int(self._due))
         if ended or stirring or self._hurry:

@@ -70,6 +70,14 @@ def test_somewhat_larger_packets_add_up() -> None:
     assert follow(attention, [500] * 4 + [640] * 16, first=GROUP * 6) == [GROUP]
 
 
+def test_a_long_event_does_not_become_usual() -> None:
+    """However long somebody is there, what is usual stays as it was; the next one is as suspicious as the first."""
+    attention = calm()
+    follow(attention, [900] * GROUP * 20, holding=True, first=GROUP * 6)
+    follow(attention, [500] * GROUP * 3, first=GROUP * 26)
+    assert follow(attention, [500] * 8 + [900] * 12, first=GROUP * 29) == [GROUP]
+
+
 def test_a_suspicion_lasts_into_the_next_group() -> None:
     """After a suspicion at a group's end the next group is looked at whole as well, and then calm returns."""
     attention = calm()
