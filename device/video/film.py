@@ -2,8 +2,8 @@
 
 Bounds and rules when something is full:
 
-- packets gather for up to 0.1 s while nothing is urgent, and decoding may leave pictures out (`attention`); neither is
-  done once something stirs;
+- packets gather for up to 0.1 s while nothing is urgent, with eco 0.3 s, and decoding may leave pictures out
+  (`attention`); neither is done once something stirs;
 - the sink may block. A file or scene then waits, and catches up. A camera does not: its queue fills, and whole
   groups of pictures are dropped and counted;
 - a camera that vanished is tried again, for ever, after a delay that grows to a bound.
@@ -47,6 +47,7 @@ _US_PER_S = 1_000_000
 _MAX_RINGS = 32
 _STOP_WAIT_S = 0.9
 _MOST_REST_S = 0.1
+_MOST_ECO_REST_S = 0.3  # an event is told later than that anyway: at the next keyframe
 
 
 class Film:
@@ -265,7 +266,8 @@ class Film:
         if self._spec.kind == "scene" or not self._watcher.relaxed:
             return 0.0
         batch_us = (self._settings.attention.batch_frames - 1) * packet.duration_us
-        return min(_MOST_REST_S, batch_us / _US_PER_S / (self._settings.speed or 1.0))
+        most_s = _MOST_ECO_REST_S if self._settings.attention.eco else _MOST_REST_S
+        return min(most_s, batch_us / _US_PER_S / (self._settings.speed or 1.0))
 
     def _wait(self, seconds: float) -> None:
         self._clock.wait(self._wake, seconds)
