@@ -54,6 +54,8 @@ def parse_json(data: bytes, *, max_bytes: int, what: str = "JSON") -> Any:
     except RecursionError as error:  # brackets by the thousand: the scanner counts them, and gives up before the stack
         raise WireError(f"{what} is nested deeper than {MAX_DEPTH}") from error
     _check_depth(value, what)
+    if b"\\u" in data:
+        _check_surrogates(value, what)
     return value
 
 
@@ -92,23 +94,26 @@ def from_hex(text: str, *, size: int, what: str = "value") -> bytes:
 
 def parse_decimal(text: str, *, what: str = "number") -> int:
     """Parse an unsigned decimal below 2**63 without sign, spaces or leading zeros."""
-    if not re.fullmatch(r"0|[1-9][0-9]*", text, re.ASCII) or len(text) > MAX_DECIMAL_DIGITS or int(text) >= 1 << 63:
+    if len(text) > MAX_DECIMAL_DIGITS or not re.fullmatch(r"0|[1-9][0-9]*", text, re.ASCII) or int(text) >= 1 << 63:
         raise WireError(f"{what} {text[:24]!r} is not a canonical decimal")
     return int(text)
 
 
 def format_time(at_us: int) -> str:
-    """Return microseconds since the Unix epoch as RFC 3339 UTC with six decimals and `Z`."""
-    moment = (EPOCH + timedelta(microseconds=at_us)).replace(tzinfo=None)
+    """Return microseconds since the Unix epoch as RFC 3339 UTC with six decimals and `Z`; the years 1 to 9999."""
+    try:
+        moment = (EPOCH + timedelta(microseconds=at_us)).replace(tzinfo=None)
+    except OverflowError as error:
+        raise WireError(f"{at_us} microseconds are beyond the years that a time can be written for") from error
     return moment.isoformat(timespec="microseconds") + "Z"  # strftime does not pad a year before 1000
 
 
 def parse_time(text: str, *, what: str = "time") -> int:
     """Parse what `format_time` writes, and nothing else, to microseconds since the Unix epoch."""
-    if not TIME_FORM.fullmatch(text):
+    if not TIME_FORM.fullmatch(text) or text[11:13] == "24":  # which newer Pythons take for the next midnight
         raise WireError(f"{what} {text[:40]!r} is not like 2026-05-04T03:02:01.000000Z")
     try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(text)  # several times as quick as strptime; the form was checked above
     except ValueError as error:
         raise WireError(f"{what} {text!r} is no real date") from error
     return (moment - EPOCH) // timedelta(microseconds=1)
@@ -132,6 +137,14 @@ def _finite_float(text: str) -> float:
     if not math.isfinite(number):
         raise WireError(f"{text[:24]} is too large for JSON")
     return number
+
+
+def _check_surrogates(value: Any, what: str) -> None:
+    """Raise WireError for half a surrogate pair, which escapes can spell and no UTF-8 can carry."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise WireError(f"{what} holds half a surrogate pair") from error
 
 
 def _check_depth(value: Any, what: str) -> None:

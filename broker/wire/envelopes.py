@@ -22,6 +22,15 @@ from .encoding import WireError, canonical, from_base64, parse_canonical, to_bas
 MAX_ENVELOPE_BYTES = 65_535  # one log entry (tlog-tiles prefixes entries with a uint16)
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
+_FIELD = (1 << 255) - 19
+# The y of the eight points of small order: under such a key anybody makes signatures, some of them for every message.
+_WEAK = frozenset({
+    0,
+    1,
+    _FIELD - 1,
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+})  # fmt: skip
 
 
 def payload_type(thing: str) -> str:
@@ -39,6 +48,16 @@ def public_bytes(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
 
 
+def check_key(key: bytes, *, what: str = "key") -> bytes:
+    """Return a 32-byte Ed25519 key in its one spelling; raises WireError, also for one that binds nobody."""
+    if len(key) != KEY_BYTES:
+        raise WireError(f"{what} has {len(key)} bytes where {KEY_BYTES} are expected")
+    y = int.from_bytes(key, "little") & ((1 << 255) - 1)
+    if y >= _FIELD or y in _WEAK:
+        raise WireError(f"{what} is no key that only its owner can sign with")
+    return key
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """A parsed envelope whose signature is *not* checked yet."""
@@ -53,6 +72,7 @@ class Envelope:
         """Return the payload if `public_key` (32 bytes) signed it; raises WireError else."""
         if key_id(public_key) != self.key_id:
             raise WireError(f"{what} is signed by key {self.key_id[:16]}, not by {key_id(public_key)[:16]}")
+        check_key(public_key, what=f"the key of {what}")
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(self.signature, pae(self.payload_type, self.payload))
         except (InvalidSignature, ValueError) as error:

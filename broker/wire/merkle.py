@@ -119,6 +119,21 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
         if proof or old_root != (root if old_size else EMPTY_ROOT):
             raise WireError(f"two different trees of size {old_size}, or a proof where none is needed")
         return
+    old_computed, new_computed = roots_from_consistency(old_size, old_root, size, proof)
+    if old_computed != old_root:
+        raise WireError(f"the log no longer contains the tree of size {old_size} that was seen before")
+    if new_computed != root:
+        raise WireError(f"consistency proof does not lead to the root of size {size}")
+
+
+def roots_from_consistency(old_size: int, old_root: bytes, size: int, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the roots of the old and the new tree that a proof leads to; raises WireError where its shape is wrong.
+
+    Where the second is a root that the log signed, the first is the root of that tree's first `old_size` entries.
+    `old_root` is only used where the old tree is a complete subtree of the new one, which a proof leaves out.
+    """
+    if not 0 < old_size < size <= MAX_TREE_SIZE:
+        raise WireError(f"there is no consistency proof from {old_size} to {size}")
     hashes = list(proof)
     if old_size & (old_size - 1) == 0:
         hashes.insert(0, old_root)
@@ -132,10 +147,7 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
     for sibling, on_left in _climb(node, last, hashes[1:], "consistency"):
         old_computed = node_hash(sibling, old_computed) if on_left else old_computed
         new_computed = node_hash(sibling, new_computed) if on_left else node_hash(new_computed, sibling)
-    if old_computed != old_root:
-        raise WireError(f"the log no longer contains the tree of size {old_size} that was seen before")
-    if new_computed != root:
-        raise WireError(f"consistency proof does not lead to the root of size {size}")
+    return old_computed, new_computed
 
 
 def _climb(node: int, last: int, proof: Sequence[bytes], what: str) -> Iterator[tuple[bytes, bool]]:

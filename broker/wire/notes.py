@@ -15,6 +15,7 @@ A checkpoint is a note whose text is origin, tree size and base64 root, a line e
 """
 
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 
@@ -22,16 +23,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .encoding import WireError, from_base64, parse_decimal, to_base64
-from .envelopes import KEY_BYTES, SIGNATURE_BYTES, public_bytes
+from .envelopes import KEY_BYTES, SIGNATURE_BYTES, check_key, public_bytes
 from .merkle import HASH_BYTES
 
-MAX_NOTE_BYTES = 16_384
-MAX_SIGNATURES = 32
+MAX_NOTE_BYTES = 131_072  # sixteen signatures have to fit, and those of other kinds take up to 5 kB each
+MAX_SIGNATURES = 64  # of a log, and of as many witnesses as a policy may name
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04
+_NOT_PLAIN = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _DASH = "\u2014 "
 _KEY_ID_BYTES = 4
 _TIME_BYTES = 8
+_TIME_END = 253_402_300_800  # the year 10000: so far ahead that a verifier may refuse it, and no text can say it
 _CHECKPOINT_LINES = 3
 
 
@@ -89,7 +92,7 @@ class Checkpoint:
 
 def check_key_name(name: str) -> str:
     """Return a key name, or raise WireError if it can't stand in a note."""
-    if not name or "+" in name or any(char.isspace() or ord(char) < 0x20 for char in name):  # noqa: PLR2004 - ASCII controls
+    if not name or "+" in name or any(char.isspace() for char in name) or not _is_plain(name):
         raise WireError(f"{name[:60]!r} cannot be a key name: no spaces, no plus sign, not empty")
     return name
 
@@ -103,7 +106,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     raw = from_base64(encoded, size=1 + KEY_BYTES, what="verifier key")
     if raw[0] not in {ED25519, COSIGNATURE_V1}:
         raise WireError(f"verifier key of {name[:60]!r} has the unknown type {raw[0]:#04x}")
-    key = VerifierKey(check_key_name(name), raw[0], raw[1:])
+    key = VerifierKey(check_key_name(name), raw[0], check_key(raw[1:], what=f"verifier key of {name[:60]!r}"))
     if str(key) != text:
         raise WireError(f"verifier key of {name[:60]!r} has a key id that does not belong to it")
     return key
@@ -117,7 +120,7 @@ def parse_note(data: bytes, *, what: str = "note") -> Note:
         whole = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise WireError(f"{what} is not UTF-8") from error
-    if any(ord(char) < 0x20 and char != "\n" for char in whole):  # noqa: PLR2004 - ASCII controls
+    if not _is_plain(whole):
         raise WireError(f"{what} contains control characters")
     cut = whole.rfind("\n\n")
     if cut < 0 or not whole.endswith("\n"):
@@ -129,38 +132,33 @@ def parse_note(data: bytes, *, what: str = "note") -> Note:
 
 
 def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> Note:
-    """Sign a text with a plain Ed25519 note signature."""
+    """Sign a text, which must end in a newline, with a plain Ed25519 note signature."""
+    if not text.endswith("\n") or not _is_plain(text):
+        raise WireError("what a note says must be lines of text, each with its newline")
     verifier = VerifierKey(check_key_name(name), ED25519, public_bytes(key))
     return Note(text, (Signature(name, verifier.id, key.sign(text.encode())),))
 
 
 def cosign_note(note: Note, name: str, key: Ed25519PrivateKey, *, at_s: int) -> Note:
     """Return the note with a cosignature/v1 added; `at_s` is POSIX time in seconds."""
+    if not 0 <= at_s < _TIME_END:
+        raise WireError(f"a cosignature cannot carry the time {at_s}")
     verifier = VerifierKey(check_key_name(name), COSIGNATURE_V1, public_bytes(key))
     signed = struct.pack(">Q", at_s) + key.sign(_cosigned(note.text, at_s))
     return Note(note.text, (*note.signatures, Signature(name, verifier.id, signed)))
 
 
 def signed_by(note: Note, key: VerifierKey) -> bool:
-    """Tell whether `key` signed the note; a signature under its name and id that is false raises WireError."""
-    found = False
-    for one in note.signatures:
-        if one.name != key.name or one.key_id != key.id:
-            continue
-        _verify(note.text, one, key)
-        found = True
-    return found
+    """Tell whether `key` signed the note; a false signature under its name and id raises WireError, and so do two."""
+    return _signature_by(note, key) is not None
 
 
 def cosigned_at(note: Note, key: VerifierKey) -> int | None:
-    """Return the POSIX time of the newest cosignature by `key`, None if there is none."""
-    if key.kind != COSIGNATURE_V1 or not signed_by(note, key):
+    """Return the POSIX time of the cosignature by `key`, None if there is none; raises as `signed_by` does."""
+    if key.kind != COSIGNATURE_V1:
         return None
-    return max(
-        int.from_bytes(one.signature[:_TIME_BYTES], "big")
-        for one in note.signatures
-        if one.name == key.name and one.key_id == key.id
-    )
+    found = _signature_by(note, key)
+    return None if found is None else int.from_bytes(found.signature[:_TIME_BYTES], "big")
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -175,6 +173,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
     )
 
 
+def _is_plain(text: str) -> bool:
+    """Tell whether a text has no ASCII control but newlines, and no half of a surrogate pair."""
+    return not _NOT_PLAIN.search(text)
+
+
 def _parse_signature(line: str, what: str) -> Signature:
     if not line.startswith(_DASH):
         raise WireError(f"{what} has a signature line that does not begin with a dash")
@@ -187,11 +190,26 @@ def _parse_signature(line: str, what: str) -> Signature:
     return Signature(check_key_name(name), raw[:_KEY_ID_BYTES], raw[_KEY_ID_BYTES:])
 
 
+def _signature_by(note: Note, key: VerifierKey) -> Signature | None:
+    found = None
+    for one in note.signatures:
+        if one.name != key.name or one.key_id != key.id:
+            continue
+        if found is not None:
+            raise WireError(f"{key.name!r} signed twice, where a checkpoint has one line of each key")
+        _verify(note.text, one, key)
+        found = one
+    return found
+
+
 def _verify(text: str, signature: Signature, key: VerifierKey) -> None:
     message, raw = text.encode(), signature.signature
     if key.kind == COSIGNATURE_V1:
         at_s, raw = int.from_bytes(raw[:_TIME_BYTES], "big"), raw[_TIME_BYTES:]
         message = _cosigned(text, at_s)
+        if at_s >= _TIME_END:
+            raise WireError(f"cosignature by {key.name!r} carries a time that there is not")
+    check_key(key.key, what=f"verifier key of {key.name[:60]!r}")
     if len(raw) != SIGNATURE_BYTES:
         raise WireError(f"signature by {key.name!r} has the wrong length")
     try:

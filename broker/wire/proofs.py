@@ -1,13 +1,18 @@
 """C2SP tlog-proof and tlog-policy: that an entry is logged, and whose word for it counts. Pure.
 
 c2sp.org/tlog-proof@v1
+extra <base64, if there is any; nothing here trusts it>
 index <decimal>
 <base64 hash, a line each, from the leaf's sibling up>
 
 <checkpoint, verbatim>
+
+A policy names logs, witnesses and groups of witnesses, and the group that makes a quorum. A mirror is a witness whose
+cosignature says besides that it serves all entries; here the group that is called `mirrors` holds them.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .encoding import WireError, from_base64, parse_decimal, to_base64
@@ -29,6 +34,12 @@ HEADER = "c2sp.org/tlog-proof@v1"
 MAX_PROOF_BYTES = MAX_NOTE_BYTES + 8_192
 MAX_POLICY_BYTES = 65_536
 MAX_PATH = 63
+MAX_NAMED = 64  # logs, witnesses, groups: so many of each, twice what the specification asks for
+MIRRORS = "mirrors"
+WITNESSES = "witnesses"
+_BOTH = "witnesses-and-mirrors"
+_NOT_ALLOWED = re.compile(r"[^\t\n\x20-\x7e\x80-\U0010ffff]|[\ud800-\udfff]")
+_NO_WORD = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +49,32 @@ class Proof:
     index: int
     path: tuple[bytes, ...]
     checkpoint: bytes
+    extra: bytes | None = None
 
     def __str__(self) -> str:
+        extra = "" if self.extra is None else f"extra {to_base64(self.extra)}\n"
         hashes = "".join(f"{to_base64(one)}\n" for one in self.path)
-        return f"{HEADER}\nindex {self.index}\n{hashes}\n{self.checkpoint.decode()}"
+        return f"{HEADER}\n{extra}index {self.index}\n{hashes}\n{self.checkpoint.decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigner:
+    """A witness or mirror of a policy: the name it has there, its key, and where checkpoints are sent to it."""
+
+    name: str
+    key: VerifierKey
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """A checkpoint that a policy accepts, and the newest POSIX time by which a quorum had cosigned it.
+
+    `at_s` is None where the policy asks for no cosignature: then nothing says how old a checkpoint is.
+    """
+
+    checkpoint: Checkpoint
+    at_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +96,48 @@ class Policy:
 
     def check(self, note_data: bytes) -> Checkpoint:
         """Return the checkpoint in a signed note if a log and the quorum signed it; raises WireError else."""
+        return self.witnessed(note_data).checkpoint
+
+    def witnessed(self, note_data: bytes) -> Witnessed:
+        """Return the checkpoint and when a quorum had seen it; raises WireError as `check` does."""
         note = parse_note(note_data, what="checkpoint")
         checkpoint = parse_checkpoint(note.text)
         if not any(key.name == checkpoint.origin and signed_by(note, key) for key in self.logs):
             raise WireError(f"checkpoint of {checkpoint.origin[:80]!r} is not signed by a log that the policy names")
-        if self.quorum is not None:
-            signers = {name for name, key in self.witnesses.items() if cosigned_at(note, key) is not None}
-            if not self._met(self.quorum, signers):
-                raise WireError(f"checkpoint is cosigned by {len(signers)} known witnesses, which is no quorum")
-        return checkpoint
+        if self.quorum is None:
+            return Witnessed(checkpoint, None)
+        signed = {name: at_s for name, key in self.witnesses.items() if (at_s := cosigned_at(note, key)) is not None}
+        at_s = self._met_since(self.quorum, signed)
+        if at_s is None:
+            raise WireError(f"checkpoint is cosigned by {len(signed)} known witnesses, which is no quorum")
+        return Witnessed(checkpoint, at_s)
 
-    def _met(self, name: str, signers: set[str]) -> bool:
+    def met_by(self, names: Iterable[str]) -> bool:
+        """Tell whether these witnesses are a quorum."""
+        return self.quorum is None or self._met_since(self.quorum, dict.fromkeys(names, 0)) is not None
+
+    def needs(self, group: str) -> bool:
+        """Tell whether there is no quorum without a member of a group, such as `mirrors`."""
+        if self.quorum is None or (group not in self.groups and group not in self.witnesses):
+            return False
+        inside = self._members(group)
+        return not self.met_by(name for name in self.witnesses if name not in inside)
+
+    def _members(self, name: str) -> set[str]:
+        group = self.groups.get(name)
+        return {name} if group is None else {one for member in group.members for one in self._members(member)}
+
+    def _met_since(self, name: str, signed: Mapping[str, int]) -> int | None:
+        """Return the newest time at which a member or group had cosigned, None if it has not."""
         group = self.groups.get(name)
         if group is None:
-            return name in signers
-        return sum(self._met(member, signers) for member in group.members) >= group.threshold
+            return signed.get(name)
+        met = [at_s for member in group.members if (at_s := self._met_since(member, signed)) is not None]
+        return sorted(met, reverse=True)[group.threshold - 1] if len(met) >= group.threshold else None
 
 
 def parse_proof(data: bytes) -> Proof:
-    """Parse a tlog-proof strictly; `extra` lines are refused, since nothing here writes or reads them."""
+    """Parse a tlog-proof strictly."""
     if len(data) > MAX_PROOF_BYTES:
         raise WireError(f"proof has {len(data)} bytes, more than the {MAX_PROOF_BYTES} allowed")
     try:
@@ -89,15 +145,21 @@ def parse_proof(data: bytes) -> Proof:
     except UnicodeDecodeError as error:
         raise WireError("proof is not UTF-8") from error
     head, blank, checkpoint = text.partition("\n\n")
-    lines = head.split("\n")
-    if not blank or len(lines) < 2 or lines[0] != HEADER or not lines[1].startswith("index "):  # noqa: PLR2004 - header and index
+    header, *lines = head.split("\n")
+    extra = None
+    if lines and lines[0].startswith("extra "):
+        extra = from_base64(lines.pop(0).removeprefix("extra "), what="proof extra")
+        if not extra:
+            raise WireError("proof has an extra line without data")
+    if not blank or header != HEADER or not lines or not lines[0].startswith("index "):
         raise WireError("proof does not begin with its header and an index, or has no checkpoint")
-    if len(lines) - 2 > MAX_PATH:
+    if len(lines) - 1 > MAX_PATH:
         raise WireError("proof has more hashes than any tree is high")
     return Proof(
-        index=parse_decimal(lines[1].removeprefix("index "), what="index"),
-        path=tuple(from_base64(line, size=HASH_BYTES, what="proof hash") for line in lines[2:]),
+        index=parse_decimal(lines[0].removeprefix("index "), what="index"),
+        path=tuple(from_base64(line, size=HASH_BYTES, what="proof hash") for line in lines[1:]),
         checkpoint=checkpoint.encode(),
+        extra=extra,
     )
 
 
@@ -109,15 +171,43 @@ def verify_proof(entry: bytes, proof_data: bytes, policy: Policy) -> tuple[int, 
     return proof.index, checkpoint
 
 
-def make_policy(log: VerifierKey, *, url: str = "") -> str:
-    """Return the text of a policy that trusts one log and asks for no witness."""
-    return f"log {log}{f' {url}' if url else ''}\nquorum none\n"
+def make_policy(
+    log: VerifierKey,
+    *,
+    url: str = "",
+    witnesses: Sequence[Cosigner] = (),
+    mirrors: Sequence[Cosigner] = (),
+    witnesses_needed: int = 0,
+    mirrors_needed: int = 0,
+) -> str:
+    """Return the text of a policy that trusts one log, and asks for so many of these witnesses and mirrors besides.
+
+    Raises WireError for what does not make a policy: a name or URL of several words, say, which would make lines.
+    """
+    for word in (url, *(word for one in (*witnesses, *mirrors) for word in (one.name, one.url))):
+        if _NO_WORD.search(word):
+            raise WireError(f"{word[:60]!r} cannot stand in a policy")
+    lines = [f"log {log}{f' {url}' if url else ''}"]
+    lines += [f"witness {one.name} {one.key}{f' {one.url}' if one.url else ''}" for one in (*witnesses, *mirrors)]
+    wanted = []
+    for group, count, members in ((WITNESSES, witnesses_needed, witnesses), (MIRRORS, mirrors_needed, mirrors)):
+        if count:
+            lines.append(f"group {group} {count} {' '.join(one.name for one in members)}")
+            wanted.append(group)
+    if len(wanted) > 1:
+        lines.append(f"group {_BOTH} all {' '.join(wanted)}")
+    quorum = "none" if not wanted else wanted[0] if len(wanted) == 1 else _BOTH
+    text = "\n".join((*lines, f"quorum {quorum}", ""))
+    parse_policy(text)
+    return text
 
 
 def parse_policy(text: str) -> Policy:
     """Parse a tlog-policy; raises WireError naming the line."""
     if len(text) > MAX_POLICY_BYTES:
         raise WireError(f"policy has more than {MAX_POLICY_BYTES} characters")
+    if _NOT_ALLOWED.search(text):
+        raise WireError("policy contains control characters besides tabs and newlines")
     builder = _PolicyBuilder()
     for number, line in enumerate(text.split("\n"), 1):
         words = line.replace("\t", " ").split(" ")
@@ -153,6 +243,8 @@ class _PolicyBuilder:
                 self._quorum.append(name)
             case [word, *_]:
                 raise WireError(f"{word[:40]!r} line is not understood")
+        if max(len(self._logs), len(self._witnesses), len(self._groups)) > MAX_NAMED:
+            raise WireError(f"more than {MAX_NAMED} logs, witnesses or groups")
 
     def finish(self) -> Policy:
         if len(self._quorum) != 1:

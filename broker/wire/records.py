@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from .encoding import WireError, canonical, format_time, from_base64, parse_canonical, parse_time, to_base64
-from .envelopes import KEY_BYTES, MAX_ENVELOPE_BYTES, open_envelope, parse_envelope, payload_type, sign_envelope
+from .envelopes import MAX_ENVELOPE_BYTES, check_key, open_envelope, parse_envelope, payload_type, sign_envelope
 from .geo import E7, Point
 from .topics import NAME_FORM
 
@@ -47,7 +47,7 @@ def _time_in(value: Any) -> Any:
 
 
 def _key_in(value: Any) -> Any:
-    return from_base64(value, size=KEY_BYTES, what="key") if isinstance(value, str) else value
+    return check_key(from_base64(value, what="key")) if isinstance(value, str) else value
 
 
 def _printable(text: str) -> str:
@@ -111,12 +111,16 @@ class Record(Part):
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
         """Parse canonical JSON; raises WireError naming the first field that is wrong."""
-        parse_canonical(payload, max_bytes=MAX_ENVELOPE_BYTES, what=cls.thing)
+        if len(payload) > MAX_ENVELOPE_BYTES:
+            raise WireError(f"{cls.thing} has {len(payload)} bytes, more than the {MAX_ENVELOPE_BYTES} allowed")
         try:
             record = cls.model_validate_json(payload)
         except ValidationError as error:
+            parse_canonical(payload, max_bytes=MAX_ENVELOPE_BYTES, what=cls.thing)  # may know better what is wrong
             raise WireError(f"{cls.thing}: {explain(error)}") from error
-        if record.payload() != payload:  # a time given as a number, say
+        if record.payload() != payload:
+            parse_canonical(payload, max_bytes=MAX_ENVELOPE_BYTES, what=cls.thing)
+            # Canonical all the same: a time given as a number, say.
             raise WireError(f"{cls.thing}: a value is not spelled the way this record writes it")
         return record
 
@@ -174,6 +178,19 @@ class Agency(Record):
     evidence: Line
 
 
+class Revocation(Record):
+    """The operator's word that an agency may not ask any more, from this entry on; signed by the operator's key.
+
+    What the agency still had open is closed by it. A newer agency record, with another key, admits it again.
+    """
+
+    thing: ClassVar[str] = "revocation"
+    agency: Slug
+    at: TimeUs
+    revoked_by: Line
+    reason: Line
+
+
 class Request(Record):
     """What an agency asks of a neighbourhood; signed by the agency's key. Limits on its values are in `rules`."""
 
@@ -197,14 +214,36 @@ class Request(Record):
 
 
 class Update(Record):
-    """What an agency says of its request later; signed by the agency's key."""
+    """What an agency says of its request later; signed by the key that the agency has by then.
+
+    answered   it was given footage, and says what came of it; the request stays open
+    resolved   nobody needs to answer any more
+    withdrawn  devices stop offering it, and nothing more is taken for it
+    """
 
     thing: ClassVar[str] = "update"
     agency: Slug
     request: Digest
-    kind: Literal["resolved", "withdrawn"]
+    kind: Literal["answered", "resolved", "withdrawn"]
     note: Line
     at: TimeUs
+
+
+class RefusalCount(Part):
+    """How often one rule turned something away."""
+
+    code: Slug
+    count: Annotated[int, Field(ge=1, lt=1 << 53)]
+
+
+class Refusals(Record):
+    """What intake turned away of one agency's in a stretch of time, counted by rule; signed by the operator's key."""
+
+    thing: ClassVar[str] = "refusals"
+    agency: Slug
+    since: TimeUs
+    until: TimeUs
+    counts: Annotated[tuple[RefusalCount, ...], Field(min_length=1, max_length=40)]
 
 
 class SegmentStatement(Record):

@@ -21,6 +21,8 @@ class Limits:
     area_max_m2: int = 1_294_994  # 0.5 square miles
     look_back_max_us: int = 45 * DAY_US
     posts_per_case: int = 2
+    open_per_agency: int = 200  # each costs every device of its cell some kilobytes
+    updates_per_request: int = 16
     open_for_max_us: int = 30 * DAY_US
     retention_max_days: int = 180
     clock_skew_us: int = 5 * MINUTE_US
@@ -59,6 +61,25 @@ def check_posts(earlier_posts: int, *, limits: Limits) -> list[Violation]:
     return [Violation("posts-per-case", f"this case was posted {earlier_posts} times, the most there may be")]
 
 
+def check_open(now_open: int, *, limits: Limits) -> list[Violation]:
+    """Return the violation if an agency has as many requests open as it may have already."""
+    if now_open < limits.open_per_agency:
+        return []
+    return [Violation("open-requests", f"the agency has {now_open} requests open, the most there may be")]
+
+
+def check_agency(agency: Agency) -> list[Violation]:
+    """Return what speaks against admitting an agency as its record says it is."""
+    if _in_domain(agency.contact, agency.domain):
+        return []
+    return [Violation("contact", f"the contact must be an address in the agency's domain, {agency.domain}")]
+
+
+def _in_domain(address: str, domain: str) -> bool:
+    host = address.partition("@")[2]
+    return host == domain or host.endswith("." + domain)
+
+
 def _times(request: Request, limits: Limits, now_us: int) -> Iterator[Violation]:
     window_us = request.end - request.start
     if not limits.window_min_us <= window_us <= limits.window_max_us:
@@ -92,8 +113,7 @@ def _terms(request: Request, agency: Agency, limits: Limits) -> Iterator[Violati
         yield Violation("agency", f"the request names agency {request.agency}, the record admits {agency.agency}")
     if request.incident not in INCIDENTS:
         yield Violation("incident", f"{request.incident!r} is not on the list: {', '.join(INCIDENTS)}")
-    domain = request.contact.partition("@")[2]
-    if domain != agency.domain and not domain.endswith("." + agency.domain):
+    if not _in_domain(request.contact, agency.domain):
         yield Violation("contact", f"the contact must be an address in {agency.domain}")
     if not 1 <= request.retention_days <= limits.retention_max_days:
         yield Violation("retention", f"footage may be kept 1 to {limits.retention_max_days} days")

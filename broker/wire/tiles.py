@@ -107,9 +107,11 @@ def encode_entries(entries: Iterable[bytes]) -> bytes:
 
 def decode_entries(data: bytes, *, width: int) -> list[bytes]:
     """Return the entries of a bundle, which must be exactly `width`."""
-    entries = []
+    entries: list[bytes] = []
     at = 0
     while at < len(data):
+        if len(entries) == width:  # before more are taken apart: empty ones come by the million
+            raise WireError(f"an entry bundle holds more than the {width} entries that are expected")
         if at + 2 > len(data):
             raise WireError("an entry bundle ends within a length")
         (length,) = struct.unpack_from(">H", data, at)

@@ -2,16 +2,14 @@
 
 The payload of `latchstring/requests/<cell>/<leaf hash>` is canonical JSON:
 
-    {"envelope": base64, "index": n, "proof": tlog-proof text,          the request
-     "admission": {"envelope", "index", "proof"},                       the record that admits its agency
-     "updates": [{"envelope", "index", "proof"}, ...]}                  what the agency said of it since
+    {"envelope": base64, "index": n, "proof": tlog-proof text}
 
-so that a device can decide by itself, offline, with the pinned log key.
+What else matters of a request (whether its agency was admitted, what it said of it later) a device reads in the log
+itself: nobody can leave it out.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from .encoding import WireError, canonical, from_base64, parse_canonical, to_base64
 from .merkle import leaf_hash
@@ -20,8 +18,7 @@ from .proofs import parse_proof
 ROOT = "latchstring"
 CHECKPOINT = f"{ROOT}/log/checkpoint"
 HOME_ASSISTANT_STATUS = "homeassistant/status"
-MAX_ANNOUNCEMENT_BYTES = 524_288
-MAX_UPDATES = 16
+MAX_ANNOUNCEMENT_BYTES = 262_144  # an entry in base64, and a proof
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 RESERVED_NAMES = frozenset({"requests", "log"})  # they are topics of the operator
 _CELL_FORM = re.compile(r"[0-9a-f]{15}", re.ASCII)
@@ -66,7 +63,7 @@ def parse_request_topic(topic: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedEntry:
+class Announcement:
     """One entry of the log with the proof that it is there; nothing in it is checked yet."""
 
     envelope: bytes
@@ -77,50 +74,20 @@ class LoggedEntry:
         """The leaf hash in hex: how an entry is named."""
         return leaf_hash(self.envelope).hex()
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        index = parse_proof(self.proof).index
-        return {"envelope": to_base64(self.envelope), "index": index, "proof": self.proof.decode()}
-
-    @classmethod
-    def from_json(cls, value: Any) -> "LoggedEntry":
-        """Parse the JSON form strictly."""
-        if not isinstance(value, dict) or set(value) != {"envelope", "index", "proof"}:
-            raise WireError("a logged entry must have exactly envelope, index and proof")
-        if not isinstance(value["envelope"], str) or not isinstance(value["proof"], str):
-            raise WireError("a logged entry's envelope and proof must be strings")
-        entry = cls(from_base64(value["envelope"], what="envelope"), value["proof"].encode())
-        if parse_proof(entry.proof).index != value["index"] or isinstance(value["index"], bool):
-            raise WireError("a logged entry's index differs from its proof's")
-        return entry
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A request, the admission of its agency, and the updates that were posted to it."""
-
-    request: LoggedEntry
-    admission: LoggedEntry
-    updates: tuple[LoggedEntry, ...] = ()
-
     def encode(self) -> bytes:
         """Return the payload."""
-        body = self.request.to_json()
-        body["admission"] = self.admission.to_json()
-        body["updates"] = [update.to_json() for update in self.updates]
-        return canonical(body)
+        index = parse_proof(self.proof).index
+        return canonical({"envelope": to_base64(self.envelope), "index": index, "proof": self.proof.decode()})
 
 
 def parse_announcement(data: bytes) -> Announcement:
     """Parse an announcement strictly; signatures, proofs and rules are not checked here."""
     body = parse_canonical(data, max_bytes=MAX_ANNOUNCEMENT_BYTES, what="announcement")
-    if not isinstance(body, dict) or set(body) != {"envelope", "index", "proof", "admission", "updates"}:
-        raise WireError("announcement must have exactly envelope, index, proof, admission and updates")
-    updates = body["updates"]
-    if not isinstance(updates, list) or len(updates) > MAX_UPDATES:
-        raise WireError(f"announcement must have a list of at most {MAX_UPDATES} updates")
-    return Announcement(
-        request=LoggedEntry.from_json({key: body[key] for key in ("envelope", "index", "proof")}),
-        admission=LoggedEntry.from_json(body["admission"]),
-        updates=tuple(LoggedEntry.from_json(update) for update in updates),
-    )
+    if not isinstance(body, dict) or set(body) != {"envelope", "index", "proof"}:
+        raise WireError("announcement must have exactly envelope, index and proof")
+    if not isinstance(body["envelope"], str) or not isinstance(body["proof"], str):
+        raise WireError("an announcement's envelope and proof must be strings")
+    announcement = Announcement(from_base64(body["envelope"], what="envelope"), body["proof"].encode())
+    if parse_proof(announcement.proof).index != body["index"] or isinstance(body["index"], bool):
+        raise WireError("an announcement's index differs from its proof's")
+    return announcement

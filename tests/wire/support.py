@@ -11,6 +11,18 @@ from broker.wire.records import EXCLUDED_PURPOSES, Agency, Request
 from broker.wire.rules import DAY_US, HOUR_US
 from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile
 
+_FIELD = 2**255 - 19
+# The eight points of small order, and spellings beyond the field of two of them: y, and the sign of x in the top bit.
+_SMALL_ORDER = (
+    0, 1, _FIELD - 1,
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    _FIELD, _FIELD + 1,
+)  # fmt: skip
+WEAK_KEYS = [(y | sign << 255).to_bytes(32, "little") for y in _SMALL_ORDER for sign in (0, 1)]
+FORGED = (1).to_bytes(32, "little") + bytes(32)
+"""A signature that nobody made: under the neutral element it is one of any message, under the others of some."""
+
 NOW_US = parse_time("2026-05-04T12:00:00.000000Z")
 
 

@@ -77,6 +77,9 @@ def test_no_json_text_crashes_the_parsers(text: str) -> None:
         (b'{"a":' * 2_000, "nested deeper"),
         (b"9" * 5_000, "does not parse"),
         (b"x" * 10_001, "10001 bytes"),
+        (b'"\\ud800"', "surrogate"),
+        (b'[{"\\udfff":1}]', "surrogate"),
+        (b'"\\udc00\\ud800"', "surrogate"),
     ],
 )
 def test_loose_json_is_refused(data: bytes, why: str) -> None:
@@ -106,6 +109,11 @@ def test_a_large_text_costs_no_walk_through_its_characters() -> None:
     for _ in range(10):
         parse_json(data, max_bytes=len(data))
     assert time.process_time() - began_s < 0.1
+
+
+def test_whole_surrogate_pairs_are_characters() -> None:
+    """What two escapes spell together is fine."""
+    assert parse_json(b'"\\ud83d\\udeb2"', max_bytes=100) == "\U0001f6b2"
 
 
 def test_brackets_inside_strings_do_not_nest() -> None:
@@ -193,6 +201,14 @@ def test_a_time_looks_like_this() -> None:
     assert format_time(0) == "1970-01-01T00:00:00.000000Z"
     assert format_time(1_777_777_777_000_001) == "2026-05-03T03:09:37.000001Z"
     assert format_time(-62_135_596_800_000_000) == "0001-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("at_us", [-62_135_596_800_000_001, 253_402_300_800_000_000, 2**63, -(2**70), 10**40])
+def test_years_that_can_not_be_written_are_refused(at_us: int) -> None:
+    """Before the year 1 and after 9999 there is no spelling."""
+    with pytest.raises(WireError, match="beyond"):
+        format_time(at_us)
+    assert format_time(253_402_300_799_999_999) == "9999-12-31T23:59:59.999999Z"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +14,10 @@ from securesystemslib.dsse import Envelope as PeerEnvelope
 from securesystemslib.signer._crypto_signer import CryptoSigner
 from securesystemslib.signer._key import SSlibKey
 
-from broker.wire.encoding import WireError, canonical
+from broker.wire.encoding import WireError, canonical, from_base64, to_base64
 from broker.wire.envelopes import (
     MAX_ENVELOPE_BYTES,
+    key_id,
     open_envelope,
     pae,
     parse_envelope,
@@ -23,7 +26,7 @@ from broker.wire.envelopes import (
     sign_envelope,
 )
 from tests.conftest import need
-from tests.wire.support import key_of
+from tests.wire.support import FORGED, WEAK_KEYS, key_of
 
 KEY = key_of("police")
 PUBLIC = public_bytes(KEY)
@@ -71,6 +74,41 @@ def test_openssl_verifies_ours(tmp_path: Path) -> None:
 
     assert verify(pae(TYPE, b"payload")).returncode == 0
     assert verify(pae(TYPE, b"another")).returncode != 0
+
+
+def test_openssl_takes_a_signature_that_nobody_made() -> None:
+    """The library verifies it for each of these keys, over one of a hundred messages at least: hence `check_key`."""
+    for key in WEAK_KEYS:
+        assert any(_verifies(key, b"%d" % number) for number in range(200))
+
+
+def _verifies(key: bytes, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(FORGED, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("key", WEAK_KEYS, ids=bytes.hex)
+def test_a_key_that_anybody_signs_with_opens_nothing(key: bytes) -> None:
+    """An envelope under a key of small order says nothing of who signed it, and is refused before its signature."""
+    body = {"payload": to_base64(b"x"), "payloadType": TYPE}
+    forged = canonical(body | {"signatures": [{"keyid": key_id(key), "sig": to_base64(FORGED)}]})
+    with pytest.raises(WireError, match="only its owner"):
+        open_envelope(forged, payload_type=TYPE, key=key)
+
+
+@given(st.binary(max_size=40), st.integers(1, 7))
+def test_nobody_makes_a_second_envelope_of_a_first(payload: bytes, times: int) -> None:
+    """A signature with the group's order added to it says the same, and would be another entry: it is refused."""
+    body = json.loads(sign_envelope(payload, TYPE, KEY))
+    signature = from_base64(body["signatures"][0]["sig"])
+    scalar = int.from_bytes(signature[32:], "little") + times * (2**252 + 27742317777372353535851937790883648493)
+    other = signature[:32] + scalar.to_bytes(32, "little")
+    body["signatures"][0]["sig"] = to_base64(other)
+    with pytest.raises(WireError, match="does not verify"):
+        open_envelope(canonical(body), payload_type=TYPE, key=PUBLIC)
 
 
 def test_another_key_type_or_payload_is_refused() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.wire.encoding import WireError, canonical, parse_canonical
+from broker.wire.encoding import WireError, canonical, parse_canonical, to_base64
 from broker.wire.envelopes import public_bytes, sign_envelope
 from broker.wire.records import (
     Agency,
@@ -17,14 +17,17 @@ from broker.wire.records import (
     FileDigest,
     Receipt,
     Record,
+    RefusalCount,
+    Refusals,
     Release,
     Request,
+    Revocation,
     SegmentStatement,
     SharedClip,
     Update,
     Upload,
 )
-from tests.wire.support import NOW_US, agency, key_of, request
+from tests.wire.support import NOW_US, WEAK_KEYS, agency, key_of, request
 
 KEY = key_of("police")
 PUBLIC = public_bytes(KEY)
@@ -34,6 +37,7 @@ CLIP = SharedClip(
 )
 FILE = FileDigest(name="segments.json", bytes=3, sha256=DIGEST)
 RECIPIENT = "age1" + "q" * 58
+COUNT = RefusalCount(code="window", count=3)
 
 EVERY: list[Record] = [
     agency(),
@@ -47,6 +51,8 @@ EVERY: list[Record] = [
     Upload(request=DIGEST, bundle_bytes=9, bundle_sha256=DIGEST, key=PUBLIC),
     Receipt(request=DIGEST, bundle_bytes=9, bundle_sha256=DIGEST, received_at=NOW_US),
     Fetch(agency="pd", request=DIGEST, at=NOW_US),
+    Revocation(agency="pd", at=NOW_US, revoked_by="The operator", reason="The key was lost."),
+    Refusals.model_validate({"agency": "pd", "since": NOW_US, "until": NOW_US, "counts": (COUNT,)}),
 ]  # fmt: skip
 each = pytest.mark.parametrize("record", EVERY, ids=[record.thing for record in EVERY])
 
@@ -138,6 +144,7 @@ BAD: list[tuple[type[Record], dict[str, Any]]] = [
     (Agency, {"domain": "-a.example.gov"}),
     (Agency, {"domain": "a..gov"}),
     (Agency, {"key": "AAAA"}),
+    *((Agency, {"key": to_base64(key)}) for key in WEAK_KEYS),
     (Agency, {"key": DIGEST}),
 ]
 
@@ -173,6 +180,36 @@ def test_limits_of_a_share_are_in_the_record() -> None:
     for change in changes:
         with pytest.raises(WireError):
             Approval.from_payload(canonical(body | change))
+
+
+@pytest.mark.parametrize("kind", ["answered", "resolved", "withdrawn"])
+def test_an_update_says_one_of_three_things(kind: str) -> None:
+    """Answered, resolved, withdrawn; no other word."""
+    body = parse_canonical(EVERY[2].payload(), max_bytes=10_000)
+    assert Update.from_payload(canonical(body | {"kind": kind})).kind == kind
+    for bad in (kind.upper(), kind + "\n", "deleted", "edited"):
+        with pytest.raises(WireError, match="kind"):
+            Update.from_payload(canonical(body | {"kind": bad}))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [],
+        [{"code": "window", "count": 0}],
+        [{"code": "window", "count": -1}],
+        [{"code": "Window", "count": 1}],
+        [{"code": "window", "count": True}],
+        [{"code": "window"}],
+        [{"code": "window", "count": 1, "case": "26-1"}],
+        [{"code": "window", "count": 1}] * 41,
+    ],
+)
+def test_refusals_are_counts_by_code(counts: list[Any]) -> None:
+    """Each code with how often, and no word about which request it was."""
+    body = parse_canonical(EVERY[10].payload(), max_bytes=10_000)
+    with pytest.raises(WireError, match="counts"):
+        Refusals.from_payload(canonical(body | {"counts": counts}))
 
 
 def test_a_record_over_its_size_is_refused() -> None:

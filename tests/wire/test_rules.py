@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.wire.records import EXCLUDED_PURPOSES, INCIDENTS
-from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US, Limits, check_posts, check_request
+from broker.wire.rules import (
+    DAY_US,
+    HOUR_US,
+    MINUTE_US,
+    Limits,
+    check_agency,
+    check_open,
+    check_posts,
+    check_request,
+)
 from tests.wire.support import NOW_US, agency, request
 
 LIMITS = Limits()
@@ -99,3 +108,25 @@ def test_a_household_may_set_narrower_limits() -> None:
 def test_two_posts_a_case(earlier: int, rules: list[str]) -> None:
     """The third post is one too many."""
     assert [violation.rule for violation in check_posts(earlier, limits=LIMITS)] == rules
+
+
+@pytest.mark.parametrize(
+    ("now_open", "rules"), [(0, []), (199, []), (200, ["open-requests"]), (9_999, ["open-requests"])]
+)
+def test_an_agency_has_so_many_requests_open(now_open: int, rules: list[str]) -> None:
+    """The two hundred and first is one too many."""
+    assert [violation.rule for violation in check_open(now_open, limits=LIMITS)] == rules
+
+
+@pytest.mark.parametrize(
+    ("contact", "rules"),
+    [
+        ("records@springfield.example.gov", []),
+        ("records@unit.springfield.example.gov", []),
+        ("records@springfield.example.com", ["contact"]),
+        ("records@evilspringfield.example.gov", ["contact"]),
+    ],
+)
+def test_an_agency_is_reached_in_its_own_domain(contact: str, rules: list[str]) -> None:
+    """Nobody is admitted whose contact is elsewhere."""
+    assert [violation.rule for violation in check_agency(agency(contact=contact))] == rules

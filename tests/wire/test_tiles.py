@@ -1,6 +1,7 @@
 """Where a log's hashes and entries stand in files, after C2SP tlog-tiles."""
 
 import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -103,6 +104,18 @@ def test_no_bytes_crash_the_bundle_parser(data: bytes, width: int) -> None:
     """Any bytes are a bundle of that width, which then re-encodes to itself, or a WireError."""
     with contextlib.suppress(WireError):
         assert encode_entries(decode_entries(data, width=width)) == data
+
+
+def test_entries_that_nobody_expects_are_not_taken_apart() -> None:
+    """A bundle of millions of empty entries costs no more than the width that is expected."""
+    data = bytes(16_000_000)
+    began_s = time.process_time()
+    with pytest.raises(WireError, match="more than the 3"):
+        decode_entries(data, width=3)
+    assert time.process_time() - began_s < 0.05
+    with pytest.raises(WireError):
+        decode_entries(b"\0\0", width=0)
+    assert decode_entries(b"", width=0) == []
 
 
 def test_an_entry_over_64_kib_is_refused() -> None:

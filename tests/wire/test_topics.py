@@ -11,32 +11,18 @@ from hypothesis import strategies as st
 from broker.wire import topics
 from broker.wire.encoding import WireError, canonical, to_base64
 from broker.wire.geo import Point, cell_of
+from broker.wire.merkle import leaf_hash
 from broker.wire.notes import Checkpoint, sign_note
 from broker.wire.proofs import Proof
-from broker.wire.topics import (
-    MAX_UPDATES,
-    Announcement,
-    LoggedEntry,
-    check_name,
-    parse_announcement,
-    parse_request_topic,
-)
-from tests.wire.support import agency, key_of, request
+from broker.wire.topics import MAX_ANNOUNCEMENT_BYTES, Announcement, check_name, parse_announcement, parse_request_topic
+from tests.wire.support import key_of, request
 
 LEAF = "0123456789abcdef" * 4
 CELL = cell_of(Point.from_degrees(52.5, 13.4))
 NOTE = str(sign_note(Checkpoint("log.example.org", 9, b"\0" * 32).text, "log.example.org", key_of("log"))).encode()
 
 
-def entry(index: int, envelope: bytes = b"{}") -> LoggedEntry:
-    return LoggedEntry(envelope, str(Proof(index, (b"\1" * 32,), NOTE)).encode())
-
-
-WHOLE = Announcement(
-    request=entry(3, request().sign(key_of("police"))),
-    admission=entry(0, agency().sign(key_of("operator"))),
-    updates=(entry(4), entry(5)),
-)
+WHOLE = Announcement(request().sign(key_of("police")), str(Proof(3, (b"\1" * 32,), NOTE)).encode())
 
 
 def test_topics_are_those_of_the_design() -> None:
@@ -78,12 +64,17 @@ def test_other_topics_are_no_requests(topic: str) -> None:
 
 
 def test_announcements_come_back() -> None:
-    """Envelopes and proofs come back byte for byte; the leaf is the hash of the envelope."""
+    """Envelope and proof come back byte for byte; the leaf is the hash of the envelope."""
     assert parse_announcement(WHOLE.encode()) == WHOLE
-    plain = Announcement(WHOLE.request, WHOLE.admission)
-    assert parse_announcement(plain.encode()) == plain
     assert json.loads(WHOLE.encode())["index"] == 3
-    assert len(WHOLE.request.leaf) == 64
+    assert leaf_hash(WHOLE.envelope).hex() == WHOLE.leaf
+
+
+def test_the_largest_entry_and_proof_can_be_announced() -> None:
+    """Whatever the log takes fits one announcement."""
+    proof = str(Proof(3, (b"\1" * 32,) * 63, NOTE + f"\u2014 {'x' * 400} AAAAAAAA\n".encode() * 60)).encode()
+    whole = Announcement(b"x" * 65_535, proof)
+    assert parse_announcement(whole.encode()) == whole
 
 
 BODY: dict[str, Any] = json.loads(WHOLE.encode())
@@ -100,14 +91,14 @@ BODY: dict[str, Any] = json.loads(WHOLE.encode())
         {"envelope": 3},
         {"proof": "nonsense"},
         {"proof": None},
-        {"admission": None},
+        {"index": -3},
+        {"index": True, "proof": BODY["proof"].replace("index 3", "index 1")},
+        {"index": False, "proof": BODY["proof"].replace("index 3", "index 0")},
         {"admission": {}},
-        {"admission": BODY["admission"] | {"index": False}},
-        {"admission": BODY["admission"] | {"more": 1}},
-        {"updates": {}},
-        {"updates": [1]},
-        {"updates": [BODY["updates"][0]] * (MAX_UPDATES + 1)},
-        {"envelope": to_base64(b"x" * 500_000)},
+        {"updates": []},
+        {"envelope": BODY["envelope"] + "\n"},
+        {"proof": BODY["proof"].replace("index 3", "index 03")},
+        {"envelope": to_base64(b"x" * MAX_ANNOUNCEMENT_BYTES)},
     ],
 )
 def test_loose_announcements_are_refused(change: dict[str, Any]) -> None:
