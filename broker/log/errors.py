@@ -14,10 +14,10 @@ class LogInUseError(LogError):
 
 
 class CheckpointConflictError(LogError):
-    """The stored checkpoint is not the one that was to be replaced; nothing was changed."""
+    """The stored head is not the one that was to be replaced; nothing was changed."""
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"{where}: the checkpoint was changed by somebody else; nothing was published")
+        super().__init__(f"{where}: the head was changed by somebody else; nothing was stored")
         self.where = where
 
 
@@ -27,6 +27,14 @@ class LogDamagedError(LogError):
 
 class LogBusyError(LogError):
     """More entries wait than the queue holds; try again later."""
+
+
+class NotYetPublishedError(LogError):
+    """An entry is in the log, but no published checkpoint covers it yet: its cosignatures are awaited."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"entry {index} is logged and awaits the witnesses; ask for its proof again in a moment")
+        self.index = index
 
 
 class LogReadError(LogError):
@@ -40,3 +48,23 @@ class LogReadError(LogError):
 
 class NotPublishedError(LogError):
     """The injected MQTT `publish` raises this when a message did not reach the broker; it is tried again."""
+
+
+class StorageError(LogError):
+    """What keeps a log's files does not do its part; the outcome of the call is not known."""
+
+    def __init__(self, where: str, reason: str, advice: str) -> None:
+        super().__init__(f"{where}: {reason}; {advice}")
+        self.where = where
+        self.reason = reason
+
+
+class StorageUnreachableError(StorageError):
+    """The object store gave no answer that tells what became of the call; it may succeed when tried again."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason, "look whether the store runs and can be reached")
+
+
+class StorageRefusedError(StorageError):
+    """The object store refuses: no such bucket, no permission, settings it can't use. Nothing was done."""

@@ -6,25 +6,33 @@ Stable codes of a refusal:
     type             a record that has no place in the log
     signature        not signed by the key that has to sign it
     unknown-agency   no record in the log admits this agency
-    stale-admission  an agency record that is not newer than the one in force
+    revoked          the agency's admission was revoked
+    revoked-key      an agency record with a key that was revoked before: it may never come back
+    stale-admission  an agency record that is not newer than the one in force, or than its revocation
+    overlap          refusals that were counted before
     posted-late      its time is too far in the past to be said now
     posted-ahead     its time lies in the future
     unknown-request  the log holds no request with this leaf hash
     not-yours        the request is another agency's
-    closed           the request has expired or was withdrawn, or is resolved already
+    closed           the request has expired or was withdrawn or revoked, or is resolved already
+    updates          the request has as many updates as it may have
     and the rules of `broker.wire.rules`: window, window-past, look-back, expires, expired, area, agency, incident,
-    contact, retention, excludes, devices, posts-per-case
+    contact, retention, excludes, devices, posts-per-case, open-requests
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import Envelope
 from broker.wire.merkle import leaf_hash
-from broker.wire.records import Agency, Request, Update
-from broker.wire.rules import Limits, Violation, check_posts, check_request
+from broker.wire.records import Agency, Refusals, Request, Revocation, Update
+from broker.wire.rules import Limits, Violation, check_agency, check_open, check_posts, check_request
 
-from .book import AnyRecord, Book, Status, UnknownTypeError, parse_record
+from .history.book import Book
+from .history.entries import Admitted, AnyRecord, Posted, Revoked, UnknownTypeError, parse_record
+from .history.query import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,64 +74,139 @@ def decide(
     index = book.index_of(leaf)
     if index is not None:
         return Duplicate(index, leaf)
+    now = _Now(book, operator_key, limits, now_us)
     match record:
         case Agency():
-            refused = _agency(parsed, record, book, operator_key=operator_key, ahead_us=now_us + limits.clock_skew_us)
+            refused = _agency(parsed, record, now)
+        case Revocation():
+            refused = _revocation(parsed, record, now)
         case Request():
-            refused = _request(parsed, record, book, limits, now_us)
+            refused = _request(parsed, record, now)
         case Update():
-            refused = _update(parsed, record, book, limits, now_us)
+            refused = _update(parsed, record, now)
+        case Refusals():
+            refused = _refusals(parsed, record, now)
     return refused or Accepted(record, leaf)
 
 
-def _agency(parsed: Envelope, record: Agency, book: Book, *, operator_key: bytes, ahead_us: int) -> Refused | None:
-    if refused := _signature(parsed, operator_key, "agency record"):
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What a decision is made by."""
+
+    book: Book
+    operator_key: bytes
+    limits: Limits
+    now_us: int
+
+    def off(self, at_us: int, what: str, agency: str | None = None) -> Refused | None:
+        """Refuse what does not say the present time."""
+        if abs(at_us - self.now_us) <= self.limits.clock_skew_us:
+            return None
+        code = "posted-late" if at_us < self.now_us else "posted-ahead"
+        return Refused(code, f"the {what}'s time is not now; check the clock", agency)
+
+
+def _agency(parsed: Envelope, record: Agency, now: _Now) -> Refused | None:
+    if refused := _signature(parsed, now.operator_key, "agency record"):
         return refused
-    current = book.agency(record.agency)
-    if current is not None and record.admitted_at <= current.agency.admitted_at:
+    standing = now.book.standing(record.agency)
+    if standing and record.admitted_at <= _since(standing[-1]):
         # Otherwise a record that was signed but never logged could bring an old key back.
         return Refused("stale-admission", f"agency {record.agency} has a newer record in the log already")
-    if record.admitted_at > ahead_us:
+    if record.admitted_at > now.now_us + now.limits.clock_skew_us:
         return Refused("posted-ahead", "the agency record says it was made in the future")
-    return None
+    if any(record.key == key for key in revoked_keys(standing)):
+        return Refused("revoked-key", f"this key of {record.agency} was revoked; the agency needs a new one")
+    return _violated(check_agency(record), None)
 
 
-def _request(parsed: Envelope, record: Request, book: Book, limits: Limits, now_us: int) -> Refused | None:
-    admission = book.agency(record.agency)
+def _revocation(parsed: Envelope, record: Revocation, now: _Now) -> Refused | None:
+    if refused := _signature(parsed, now.operator_key, "revocation"):
+        return refused
+    admission = now.book.agency(record.agency)
     if admission is None:
-        return Refused("unknown-agency", f"the log admits no agency {record.agency}; the operator admits agencies")
+        return Refused("unknown-agency", f"the log admits no agency {record.agency}, so there is nothing to revoke")
+    if record.at <= admission.agency.admitted_at:
+        return Refused("stale-admission", f"agency {record.agency} was admitted after this revocation was made")
+    return now.off(record.at, "revocation")
+
+
+def _request(parsed: Envelope, record: Request, now: _Now) -> Refused | None:
+    admission = now.book.agency(record.agency)
+    if admission is None:
+        return _not_admitted(record.agency, now.book)
     if refused := _signature(parsed, admission.agency.key, "request"):
         return refused
-    if record.posted_at < now_us - limits.clock_skew_us:
+    if record.posted_at < now.now_us - now.limits.clock_skew_us:
         return Refused(
             "posted-late", "the request says it was posted long ago; post it when it is signed", record.agency
         )
     violations = [
-        *check_request(record, admission.agency, limits=limits, now_us=now_us),
-        *check_posts(book.posts(record.agency, record.case), limits=limits),
+        *check_request(record, admission.agency, limits=now.limits, now_us=now.now_us),
+        *check_posts(now.book.posts(record.agency, record.case), limits=now.limits),
+        *check_open(now.book.open_requests(record.agency, now.now_us), limits=now.limits),
     ]
     return _violated(violations, record.agency)
 
 
-def _update(parsed: Envelope, record: Update, book: Book, limits: Limits, now_us: int) -> Refused | None:
-    posted = book.request(record.request)
+def _update(parsed: Envelope, record: Update, now: _Now) -> Refused | None:
+    posted = now.book.request(record.request)
     if posted is None:
         return Refused("unknown-request", f"the log holds no request {record.request}")
     if posted.request.agency != record.agency:
         return Refused("not-yours", f"that request was posted by {posted.request.agency}, not by {record.agency}")
-    # By the key that the request was posted under, even if the agency has a newer one: a device checks an update
-    # with the admission that came with the request, and must not miss a withdrawal.
-    if refused := _signature(parsed, posted.admission.agency.key, "update"):
+    admission = now.book.agency(record.agency)
+    if admission is None:
+        return _not_admitted(record.agency, now.book)
+    # By the key in force now: one that was given up, perhaps since it leaked, may say nothing any more.
+    if refused := _signature(parsed, admission.agency.key, "update"):
         return refused
-    if abs(record.at - now_us) > limits.clock_skew_us:
-        code = "posted-late" if record.at < now_us else "posted-ahead"
-        return Refused(code, "the update's time is not now; check the clock", record.agency)
-    status = book.status(record.request, now_us)
-    # A resolved request may still be withdrawn: that tells devices to stop offering it.
-    may_follow = status is Status.OPEN or (status is Status.RESOLVED and record.kind == "withdrawn")
-    if not may_follow or posted.request.expires_at <= now_us:
+    return now.off(record.at, "update", record.agency) or _may_follow(posted, record, now)
+
+
+def _may_follow(posted: Posted, record: Update, now: _Now) -> Refused | None:
+    status = now.book.status(record.request, now.now_us)
+    # What was resolved may still be answered, or withdrawn: that tells devices to stop offering it.
+    may_follow = status is Status.OPEN or (status is Status.RESOLVED and record.kind != "resolved")
+    if not may_follow or posted.request.expires_at <= now.now_us:
         return Refused("closed", f"the request is {status} and takes no such update", record.agency)
+    # The last place is kept for a withdrawal: what closes a request must always fit.
+    room = now.limits.updates_per_request - (0 if record.kind == "withdrawn" else 1)
+    if len(now.book.updates_of(record.request)) >= room:
+        return Refused("updates", f"the request has {room} updates already; it may still be withdrawn", record.agency)
     return None
+
+
+def _refusals(parsed: Envelope, record: Refusals, now: _Now) -> Refused | None:
+    if refused := _signature(parsed, now.operator_key, "count of refusals"):
+        return refused
+    if not now.book.standing(record.agency):
+        return Refused("unknown-agency", f"the log never admitted an agency {record.agency}")
+    if not now.book.last_refusals(record.agency) <= record.since < record.until:
+        return Refused("overlap", f"refusals of {record.agency} are counted up to a later time already")
+    codes = [one.code for one in record.counts]
+    if sorted(set(codes)) != codes:
+        return Refused("malformed", "refusals are counted once for each code, in the order of the codes")
+    return now.off(record.until, "count of refusals")
+
+
+def revoked_keys(standing: Sequence[Admitted | Revoked]) -> set[bytes]:
+    """Return the keys that were in force when an admission was revoked."""
+    return {
+        before.agency.key
+        for before, after in pairwise(standing)
+        if isinstance(before, Admitted) and isinstance(after, Revoked)
+    }
+
+
+def _since(one: Admitted | Revoked) -> int:
+    return one.agency.admitted_at if isinstance(one, Admitted) else one.revocation.at
+
+
+def _not_admitted(agency: str, book: Book) -> Refused:
+    if book.standing(agency):
+        return Refused("revoked", f"the admission of {agency} was revoked; see its page for the reason")
+    return Refused("unknown-agency", f"the log admits no agency {agency}; the operator admits agencies")
 
 
 def _signature(parsed: Envelope, key: bytes, what: str) -> Refused | None:
@@ -134,7 +217,7 @@ def _signature(parsed: Envelope, key: bytes, what: str) -> Refused | None:
     return None
 
 
-def _violated(violations: list[Violation], agency: str) -> Refused | None:
+def _violated(violations: list[Violation], agency: str | None) -> Refused | None:
     if not violations:
         return None
     return Refused(violations[0].rule, "; ".join(violation.message for violation in violations), agency)

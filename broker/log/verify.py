@@ -1,9 +1,10 @@
 """Checks a whole log as a stranger would: signatures, every tile, the root, and the intake's rules on every entry.
 
 Nothing is taken on trust but the policy (the log's and the witnesses' keys) and the operator's key. One bundle
-and one row of hashes above the leaves are in memory at a time; the history is, as the operator's own is.
+and one row of hashes above the leaves are in memory at a time; the history is in a temporary file.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -14,21 +15,24 @@ from broker.wire.merkle import HASH_BYTES, leaf_hash, root_hash, verify_consiste
 from broker.wire.merkle import consistency_proof as make_consistency
 from broker.wire.notes import Checkpoint
 from broker.wire.proofs import Policy
-from broker.wire.records import Agency, Request, Update
+from broker.wire.records import Agency, Refusals, Request, Revocation, Update
 from broker.wire.rules import Limits
 from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_entries, fold, tile_for_hash
 
-from .book import AnyRecord, Book, parse_record
 from .errors import LogReadError
+from .history.book import Book
+from .history.entries import AnyRecord, parse_record
 from .intake import Accepted, Duplicate, Refused, decide
 from .readers import LogReader
-from .storage import CHECKPOINT_PATH
+from .storage.folder import CHECKPOINT_PATH
 
 MAX_FINDINGS = 1_000
 _PLURALS = {
     "agency": "agency records",
     "request": "requests",
     "update": "updates",
+    "revocation": "revocations",
+    "refusals": "counts of refusals",
     "bundles": "entry bundles",
     "tiles": "hash tiles",
 }
@@ -115,25 +119,30 @@ def verify_log(
         report.add("checkpoint", CHECKPOINT_PATH, str(error))
         return report
     report.origin, report.size, report.root = checkpoint.origin, checkpoint.size, checkpoint.root.hex()
-    check = _Check(read, report, checkpoint.size, operator_key, limits or Limits())
-    check.leaves(progress)
-    check.levels()
-    check.root(checkpoint)
-    if old_checkpoint is not None:
-        check.growth(old_checkpoint, checkpoint, policy)
+    with contextlib.closing(Book()) as book:
+        check = _Check(
+            read, report, size=checkpoint.size, operator_key=operator_key, limits=limits or Limits(), book=book
+        )
+        check.leaves(progress)
+        check.levels()
+        check.root(checkpoint)
+        if old_checkpoint is not None:
+            check.growth(old_checkpoint, checkpoint, policy)
     return report
 
 
 class _Check:
     """One run over a log: the leaves first, then each level above from the one below, the root, the growth."""
 
-    def __init__(self, read: LogReader, report: LogReport, size: int, operator_key: bytes, limits: Limits) -> None:
+    def __init__(
+        self, read: LogReader, report: LogReport, *, size: int, operator_key: bytes, limits: Limits, book: Book
+    ) -> None:
         self._read = read
         self._report = report
         self._size = size
         self._operator_key = operator_key
         self._limits = limits
-        self._book = Book()
+        self._book = book
         self._newest_us = 0
         self._edge: dict[Tile, bytes] = {}
         self._row: list[bytes] = []
@@ -152,8 +161,9 @@ class _Check:
                 if hashes is not None and computed != hashes:
                     self._differs(Tile(0, number, width), computed, hashes)
                 hashes = computed
-                for entry in entries:
-                    self._entry(self._book.size, entry)
+                with self._book.batch():
+                    for entry in entries:
+                        self._entry(self._book.size, entry)
             self._take(Tile(0, number, width), hashes)
             if progress is not None:
                 progress(number * TILE_WIDTH + width, self._size)
@@ -290,5 +300,7 @@ def _said_us(record: AnyRecord) -> int:
             return record.admitted_at
         case Request():
             return record.posted_at
-        case Update():
+        case Update() | Revocation():
             return record.at
+        case Refusals():
+            return record.until

@@ -12,13 +12,13 @@ from broker.log.admission import admit
 from broker.log.errors import NotPublishedError
 from broker.log.sequencer import Sequencer
 from broker.log.service import LogService
-from broker.log.storage import FolderStorage
+from broker.log.storage.folder import FolderStorage
 from broker.wire.encoding import parse_time
 from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import leaf_hash
 from broker.wire.notes import ED25519, VerifierKey
 from broker.wire.proofs import Policy
-from broker.wire.records import EXCLUDED_PURPOSES, Request, Update
+from broker.wire.records import EXCLUDED_PURPOSES, RefusalCount, Refusals, Request, Revocation, Update
 from broker.wire.rules import DAY_US, HOUR_US
 from broker.wire.tiles import Tile
 
@@ -100,6 +100,18 @@ def update(
     return Update.model_validate(values | changes).sign(key)
 
 
+def revocation(agency: str = "springfield-pd", *, now_us: int = NOW_US, key: Ed25519PrivateKey = OPERATOR) -> bytes:
+    record = Revocation(agency=agency, at=now_us, revoked_by="The neighbourhood operator", reason="A key was lost.")
+    return record.sign(key)
+
+
+def refusals(
+    agency: str = "springfield-pd", *, since_us: int = NOW_US - HOUR_US, until_us: int = NOW_US, **counts: int
+) -> bytes:
+    counted = tuple(RefusalCount(code=code, count=count) for code, count in sorted((counts or {"area": 2}).items()))
+    return Refusals(agency=agency, since=since_us, until=until_us, counts=counted).sign(OPERATOR)
+
+
 def leaf_of(envelope: bytes) -> str:
     return leaf_hash(envelope).hex()
 
@@ -132,7 +144,7 @@ def make_service(
 ) -> LogService:
     return LogService(
         sequencer=Sequencer(FolderStorage(folder), key=OPERATOR, origin=ORIGIN),
-        operator_key=public_bytes(OPERATOR),
+        operator=OPERATOR,
         publish=(broker or Broker()).publish,
         now_us=clock or Clock(),
         url=url,
@@ -171,8 +183,11 @@ class CuttingStorage:
         for path, data in objects.items():
             self._step(lambda path=path, data=data: self._inner.put({path: data}))  # type: ignore[misc]
 
-    def swap_checkpoint(self, old: bytes | None, new: bytes) -> None:
-        self._step(lambda: self._inner.swap_checkpoint(old, new))
+    def swap_head(self, old: bytes | None, new: bytes) -> None:
+        self._step(lambda: self._inner.swap_head(old, new))
+
+    def publish(self, note: bytes) -> None:
+        self._step(lambda: self._inner.publish(note))
 
     def discard_partials(self, tile: Tile) -> None:
         self._step(lambda: self._inner.discard_partials(tile))

@@ -6,15 +6,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.log.book import Book, Posted, Status
+from broker.log.history.book import Book
+from broker.log.history.entries import AnyRecord, Posted
+from broker.log.history.query import Status
 from broker.log.intake import Accepted, Duplicate, Refused, decide
 from broker.wire.encoding import WireError, canonical
 from broker.wire.envelopes import public_bytes, sign_envelope
-from broker.wire.records import Agency, Receipt, Request, Update
+from broker.wire.records import Receipt, Request, Revocation, Update
 from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US, Limits
-from tests.log.support import NOW_US, OPERATOR, POLICE, admission, asked, key_of, leaf_of, request, update
+from tests.log.support import (
+    NOW_US,
+    OPERATOR,
+    POLICE,
+    admission,
+    asked,
+    key_of,
+    leaf_of,
+    refusals,
+    request,
+    revocation,
+    update,
+)
 
 FIRE = key_of("fire")
+LIMITS = Limits()
+CLOSINGS: list[list[str]] = [[], ["resolved"], ["withdrawn"], ["resolved", "withdrawn"]]
 
 
 def decided(envelope: bytes, book: Book, *, now_us: int = NOW_US) -> Accepted | Duplicate | Refused:
@@ -154,7 +170,7 @@ def test_keys_rotate_forward_only(book: Book) -> None:
     put(book, asked(key=FIRE))
     assert code_of(kept_back, book) == "stale-admission"
     assert code_of(admission(now_us=NOW_US + HOUR_US), book) == "posted-ahead"
-    assert [record.index for record in book.admissions("springfield-pd")] == [0, 1]
+    assert [record.index for record in book.standing("springfield-pd")] == [0, 1]
 
 
 def test_updates_follow_their_request(book: Book) -> None:
@@ -175,15 +191,94 @@ def test_updates_follow_their_request(book: Book) -> None:
     assert code_of(update(leaf, "resolved", note="After all."), book) == "closed"
 
 
-def test_an_update_follows_the_key_of_its_request(book: Book) -> None:
-    """After a rotation an older request is withdrawn with the key it was posted under, the one that devices check."""
+def test_an_update_is_signed_by_the_key_in_force(book: Book) -> None:
+    """After a rotation the old key says nothing any more, not even of what was posted under it: it may have leaked."""
     old = put(book, asked())
     put(book, admission(now_us=NOW_US, agency_key=public_bytes(FIRE)))
-    new = put(book, asked(key=FIRE, case="another"))
-    assert code_of(update(old, key=FIRE), book) == "signature"
-    assert code_of(update(new), book) == "signature"
-    put(book, update(old))
-    put(book, update(new, key=FIRE))
+    assert code_of(update(old), book) == "signature"
+    put(book, update(old, key=FIRE))
+
+
+def test_a_resolved_request_may_be_answered_and_withdrawn(book: Book) -> None:
+    """An answer changes nothing of what a request is; a withdrawal does, and ends it."""
+    leaf = put(book, asked())
+    put(book, update(leaf, "answered", note="Two owners shared footage."))
+    assert book.status(leaf, NOW_US) is Status.OPEN
+    put(book, update(leaf, "resolved"))
+    put(book, update(leaf, "answered", note="A third one did."))
+    assert book.status(leaf, NOW_US) is Status.RESOLVED
+    put(book, update(leaf, "withdrawn"))
+    assert code_of(update(leaf, "answered", note="And a fourth."), book) == "closed"
+
+
+def test_the_last_update_of_a_request_can_only_be_its_withdrawal(book: Book) -> None:
+    """However much an agency has said, there is room to withdraw, and for no more than that."""
+    leaf = put(book, asked())
+    for number in range(LIMITS.updates_per_request - 1):
+        put(book, update(leaf, "answered", note=f"Answer {number}."))
+    assert code_of(update(leaf, "answered", note="One more."), book) == "updates"
+    assert code_of(update(leaf, "resolved"), book) == "updates"
+    put(book, update(leaf, "withdrawn"))
+
+
+def test_an_agency_has_only_so_many_requests_open(book: Book) -> None:
+    """Each costs every device some space: beyond the limit the next has to wait until one is closed."""
+    limits = Limits(open_per_agency=3)
+    leaves = [put(book, asked(case=str(number))) for number in range(3)]
+    refused = decide(asked(case="4"), book, operator_key=public_bytes(OPERATOR), limits=limits, now_us=NOW_US)
+    assert isinstance(refused, Refused)
+    assert refused.code == "open-requests"
+    put(book, update(leaves[0], "withdrawn"))
+    accepted = decide(asked(case="4"), book, operator_key=public_bytes(OPERATOR), limits=limits, now_us=NOW_US)
+    assert isinstance(accepted, Accepted)
+
+
+def test_a_revoked_agency_says_nothing_any_more(book: Book) -> None:
+    """From the entry of its revocation on its key is refused, and all that it had open is closed."""
+    leaf = put(book, asked())
+    done = put(book, asked(case="another"))
+    put(book, update(done, "resolved"))
+    assert code_of(revocation(key=POLICE), book) == "signature"
+    assert code_of(revocation("shelbyville-pd"), book) == "unknown-agency"
+    assert code_of(revocation(now_us=NOW_US - 2 * DAY_US), book) == "stale-admission"
+    assert code_of(revocation(now_us=NOW_US - HOUR_US), book) == "posted-late"
+    put(book, revocation())
+    assert book.agency("springfield-pd") is None
+    assert book.status(leaf, NOW_US) is Status.REVOKED
+    assert book.status(done, NOW_US) is Status.RESOLVED
+    assert code_of(asked(case="new"), book) == "revoked"
+    assert code_of(update(leaf), book) == "revoked"
+    assert code_of(revocation(now_us=NOW_US + 1), book) == "unknown-agency"
+
+
+def test_a_revoked_key_never_comes_back(book: Book) -> None:
+    """An agency is admitted again with another key only, and what was closed stays closed."""
+    leaf = put(book, asked())
+    put(book, revocation())
+    assert code_of(admission(now_us=NOW_US - 1, agency_key=public_bytes(FIRE)), book) == "stale-admission"
+    assert code_of(admission(now_us=NOW_US + 1), book) == "revoked-key"
+    put(book, admission(now_us=NOW_US + 1, agency_key=public_bytes(FIRE)))
+    assert code_of(asked(case="new"), book) == "signature"
+    put(book, asked(case="new", key=FIRE))
+    assert book.status(leaf, NOW_US) is Status.REVOKED
+    put(book, revocation(now_us=NOW_US + 2))
+    assert code_of(admission(now_us=NOW_US + 3), book) == "revoked-key"
+    assert code_of(admission(now_us=NOW_US + 3, agency_key=public_bytes(FIRE)), book) == "revoked-key"
+
+
+def test_an_agency_is_reached_in_its_own_domain(book: Book) -> None:
+    """A contact elsewhere is no official one."""
+    assert code_of(admission("shelbyville-pd", contact="chief@mail.example"), book) == "contact"
+
+
+def test_refusals_are_counted_once(book: Book) -> None:
+    """Only the operator counts them, for an agency that was admitted, and no stretch of time twice."""
+    put(book, refusals(area=3, window=1))
+    assert code_of(refusals(area=4), book) == "overlap"
+    assert code_of(refusals("shelbyville-pd"), book) == "unknown-agency"
+    assert code_of(refusals(since_us=NOW_US, until_us=NOW_US + 6 * MINUTE_US), book) == "posted-ahead"
+    put(book, refusals(since_us=NOW_US, until_us=NOW_US + 1, area=1))
+    assert book.record_of("springfield-pd", now_us=NOW_US).refused == {"area": 4, "window": 1}
 
 
 def test_the_book_knows_what_a_request_is_at_any_time(book: Book) -> None:
@@ -214,7 +309,7 @@ def test_the_book_takes_entries_in_order_only(book: Book) -> None:
         book.apply(2, asked())
     with pytest.raises(WireError):
         book.status("0" * 64, NOW_US)
-    assert (book.size, book.request_count()) == (2, 1)
+    assert (book.size, book.count()) == (2, 1)
 
 
 @pytest.mark.slow
@@ -228,16 +323,18 @@ def test_no_history_gets_around_the_rules(data: st.DataObject) -> None:
         now_us += data.draw(st.sampled_from([0, MINUTE_US, 3 * DAY_US]))
         agency, key = data.draw(st.sampled_from([("springfield-pd", POLICE), ("shelbyville-pd", FIRE)]))
         signer = data.draw(st.sampled_from([key, key, key, POLICE, FIRE]))
-        match data.draw(st.sampled_from(["agency", "request", "request", "update"])):
+        match data.draw(st.sampled_from(["agency", "request", "request", "request", "update", "revocation"])):
             case "agency":
                 envelope = admission(agency, agency_key=public_bytes(key), now_us=now_us)
+            case "revocation":
+                envelope = revocation(agency, now_us=now_us)
             case "request":
                 case = data.draw(st.sampled_from(["1", "2"]))
                 note = f"{data.draw(st.integers(0, 3))} seen."
                 envelope = asked(key=signer, agency=agency, case=case, description=note, now_us=now_us)
             case _:
                 leaf = data.draw(st.sampled_from([*leaves, "0" * 64]))
-                kind = data.draw(st.sampled_from(["resolved", "withdrawn"]))
+                kind = data.draw(st.sampled_from(["answered", "resolved", "withdrawn"]))
                 envelope = update(leaf, kind, agency=agency, key=signer, now_us=now_us)
         decision = decided(envelope, book, now_us=now_us)
         size = book.size
@@ -249,12 +346,13 @@ def test_no_history_gets_around_the_rules(data: st.DataObject) -> None:
             assert decided(envelope, book, now_us=now_us) == Duplicate(size, decision.leaf)
     for posted in book.requests():
         assert posted.post <= 2
-        kinds = [updated.update.kind for updated in book.updates_of(posted.leaf)]
-        assert kinds in ([], ["resolved"], ["withdrawn"], ["resolved", "withdrawn"])
+        kinds = [str(updated.update.kind) for updated in book.updates_of(posted.leaf)]
+        assert [kind for kind in kinds if kind != "answered"] in CLOSINGS
+        assert "withdrawn" not in kinds[:-1]
 
 
-def check_accepted(book: Book, record: Agency | Request | Update, now_us: int) -> None:
-    assert book.agency(record.agency) is not None
+def check_accepted(book: Book, record: AnyRecord, now_us: int) -> None:
+    assert (book.agency(record.agency) is None) == isinstance(record, Revocation)
     if isinstance(record, Update):
         posted = book.request(record.request)
         assert posted is not None

@@ -9,11 +9,11 @@ import pytest
 from broker.log.errors import LogReadError
 from broker.log.readers import folder_reader, http_reader
 from broker.log.sequencer import Sequencer
-from broker.log.storage import FolderStorage
+from broker.log.storage.folder import FolderStorage
 from broker.log.verify import LogReport, verify_log
 from broker.wire.envelopes import public_bytes
 from broker.wire.notes import Checkpoint, parse_checkpoint, parse_note, sign_note
-from broker.wire.rules import DAY_US, MINUTE_US
+from broker.wire.rules import DAY_US, MINUTE_US, Limits
 from tests.log.support import NOW_US, OPERATOR, ORIGIN, POLICY, admission, asked, key_of, leaf_of, update
 
 SIZE = 262
@@ -26,6 +26,7 @@ def write_log(folder: Path, entries: list[bytes], *, batch: int = 100) -> Path:
     sequencer.open()
     for at in range(0, len(entries), batch):
         sequencer.append(entries[at : at + batch])
+    sequencer.publish(sequencer.head_note)
     sequencer.close()
     return folder
 
@@ -48,7 +49,11 @@ def folder(written: Path, tmp_path: Path) -> Path:
 
 def verified(folder: Path, **more: bytes) -> LogReport:
     return verify_log(
-        folder_reader(folder), POLICY, operator_key=public_bytes(OPERATOR), old_checkpoint=more.get("old_checkpoint")
+        folder_reader(folder),
+        POLICY,
+        operator_key=public_bytes(OPERATOR),
+        limits=Limits(open_per_agency=1_000),
+        old_checkpoint=more.get("old_checkpoint"),
     )
 
 
@@ -232,7 +237,7 @@ def test_a_log_is_read_over_http_too(folder: Path) -> None:
 
     with httpx.Client(transport=httpx.MockTransport(serve)) as client:
         read = http_reader("http://log.example.org/log/", client=client)
-        report = verify_log(read, POLICY, operator_key=public_bytes(OPERATOR))
+        report = verify_log(read, POLICY, operator_key=public_bytes(OPERATOR), limits=Limits(open_per_agency=1_000))
         assert report.ok, report.to_text()
         with pytest.raises(LogReadError, match="404"):
             read("tile/0/999")

@@ -1,0 +1,202 @@
+"""How the book stands in SQLite, and the questions that pages ask of it. Constants, conditions and sums; no writing."""
+
+import sqlite3
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import h3
+
+from broker.wire.geo import circle_area_m2
+from broker.wire.records import Request
+from broker.wire.rules import DAY_US
+
+VERSION: Final = 2
+COUNTED_CELLS: Final = 7  # the H3 resolution of cells that requests are counted by: some 5 km²
+SCHEMA: Final = """
+BEGIN;
+CREATE TABLE state (size INTEGER NOT NULL) STRICT;
+INSERT INTO state VALUES (0);
+CREATE TABLE entries (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE standing (
+    idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, agency TEXT NOT NULL, thing TEXT NOT NULL,
+    payload BLOB NOT NULL) STRICT;
+CREATE INDEX standing_by_agency ON standing (agency, idx);
+CREATE TABLE requests (
+    idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL UNIQUE, agency TEXT NOT NULL, case_name TEXT NOT NULL,
+    post INTEGER NOT NULL, admission INTEGER NOT NULL, incident TEXT NOT NULL,
+    lat INTEGER NOT NULL, lon INTEGER NOT NULL, radius INTEGER NOT NULL, area_m2 INTEGER NOT NULL,
+    starts INTEGER NOT NULL, ends INTEGER NOT NULL, posted INTEGER NOT NULL, expires INTEGER NOT NULL,
+    closed TEXT) STRICT;
+CREATE TABLE payloads (idx INTEGER PRIMARY KEY, payload BLOB NOT NULL) STRICT;
+CREATE INDEX requests_by_agency ON requests (agency, idx, incident, posted, lat, lon, closed, expires);
+CREATE INDEX requests_by_case ON requests (agency, case_name);
+CREATE INDEX requests_by_incident ON requests (incident, idx, posted, lat, lon, closed, expires);
+CREATE INDEX requests_by_expiry ON requests (expires);
+CREATE INDEX requests_open ON requests (agency, closed, expires);
+CREATE INDEX requests_by_place ON requests (lat, lon);
+CREATE INDEX requests_by_time ON requests (posted);
+CREATE INDEX requests_unclosed ON requests (expires) WHERE closed IS NULL;
+CREATE INDEX requests_closed ON requests (closed, idx, agency, incident, posted, lat, lon) WHERE closed IS NOT NULL;
+CREATE TABLE asked_by_day (
+    agency TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (agency, day)) STRICT, WITHOUT ROWID;
+CREATE TABLE asked_by_incident (
+    agency TEXT NOT NULL, incident TEXT NOT NULL, requests INTEGER NOT NULL,
+    area_m2 INTEGER NOT NULL, window_us INTEGER NOT NULL, open_us INTEGER NOT NULL,
+    PRIMARY KEY (agency, incident)) STRICT, WITHOUT ROWID;
+CREATE TABLE asked_by_cell (cell INTEGER PRIMARY KEY, requests INTEGER NOT NULL) STRICT;
+CREATE TABLE updates (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, request BLOB NOT NULL, payload BLOB NOT NULL) STRICT;
+CREATE INDEX updates_by_request ON updates (request, idx);
+CREATE TABLE refusals (
+    idx INTEGER NOT NULL, agency TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+    code TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (idx, code)) STRICT;
+CREATE INDEX refusals_by_agency ON refusals (agency, until);
+PRAGMA user_version = 2;
+COMMIT;
+"""
+
+
+class Status(StrEnum):
+    """What a request is at a moment. What closed it outlasts expiry; resolved: nobody needs to answer any more."""
+
+    OPEN = "open"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    RESOLVED = "resolved"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which requests: all that is given must hold.
+
+    `box` is (south, west, north, east) in ten-millionths of a degree, around the centres of the areas; one whose west
+    is greater than its east crosses the date line. `since_us` and `until_us` bound when they were posted,
+    `expires_after_us` leaves out what expired earlier.
+    """
+
+    agency: str | None = None
+    incident: str | None = None
+    box: tuple[int, int, int, int] | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    expires_after_us: int | None = None
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRecord:
+    """What an agency's requests add up to. Areas are means in m², durations means in µs; 0 where nothing was asked.
+
+    `by_status` and `by_incident` count requests, `refused` envelopes that intake turned away, by rule;
+    `days` are (day since the epoch, requests posted on it), oldest first.
+    """
+
+    asked: int = 0
+    by_status: dict[Status, int] = field(default_factory=dict)
+    by_incident: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    mean_area_m2: float = 0.0
+    mean_window_us: int = 0
+    mean_open_us: int = 0
+    days: tuple[tuple[int, int], ...] = ()
+
+
+def status_of(closed: str | None, expires_us: int, now_us: int) -> Status:
+    """Return what a request is, by the update or revocation that closed it, if one did, and by the time."""
+    if closed is not None:
+        return Status(closed)
+    return Status.EXPIRED if expires_us <= now_us else Status.OPEN
+
+
+def where(wanted: Filter, *, now_us: int, before: int | None) -> tuple[str, list[Any]]:
+    """Return a condition on the requests `r`, and its values."""
+    simple = (
+        ("r.agency = ?", wanted.agency),
+        ("r.incident = ?", wanted.incident),
+        ("r.posted >= ?", wanted.since_us),
+        ("r.posted < ?", wanted.until_us),
+        ("r.expires > ?", wanted.expires_after_us),
+        ("r.idx < ?", before),
+    )
+    parts: list[tuple[str, list[Any]]] = [(condition, [value]) for condition, value in simple if value is not None]
+    if wanted.box is not None:
+        south, west, north, east = wanted.box
+        parts.append(("r.lat BETWEEN ? AND ?", [south, north]))
+        parts.append(("r.lon BETWEEN ? AND ?" if west <= east else "(r.lon >= ? OR r.lon <= ?)", [west, east]))
+    match wanted.status:
+        case None:
+            pass
+        case Status.OPEN:
+            parts.append(("r.closed IS NULL AND r.expires > ?", [now_us]))
+        case Status.EXPIRED:
+            parts.append(("r.closed IS NULL AND r.expires <= ?", [now_us]))
+        case closed:
+            parts.append(("r.closed = ?", [str(closed)]))
+    return " AND ".join(condition for condition, _ in parts) or "TRUE", [value for _, some in parts for value in some]
+
+
+def tally(db: sqlite3.Connection, request: Request) -> None:
+    """Add a request to its agency's and its cell's sums, so that no page goes through all requests for them."""
+    db.execute(
+        "INSERT INTO asked_by_day (agency, day, requests) VALUES (?, ?, 1)"
+        " ON CONFLICT DO UPDATE SET requests = requests + 1",
+        (request.agency, request.posted_at // DAY_US),
+    )
+    cell = h3.latlng_to_cell(request.area.centre.lat, request.area.centre.lon, COUNTED_CELLS)
+    db.execute(
+        "INSERT INTO asked_by_cell (cell, requests) VALUES (?, 1) ON CONFLICT DO UPDATE SET requests = requests + 1",
+        (h3.str_to_int(cell),),
+    )
+    db.execute(
+        "INSERT INTO asked_by_incident (agency, incident, requests, area_m2, window_us, open_us)"
+        " VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + 1,"
+        " area_m2 = area_m2 + excluded.area_m2, window_us = window_us + excluded.window_us,"
+        " open_us = open_us + excluded.open_us",
+        (
+            request.agency, request.incident, round(circle_area_m2(request.area.radius_m)),
+            request.end - request.start, request.expires_at - request.posted_at,
+        ),
+    )  # fmt: skip
+
+
+def public_record(db: sqlite3.Connection, agency: str, *, now_us: int) -> PublicRecord:
+    """Sum up an agency's requests, from what was tallied as they were logged."""
+    asked, area, window, open_us = db.execute(
+        "SELECT coalesce(sum(requests), 0), coalesce(sum(area_m2), 0), coalesce(sum(window_us), 0),"
+        " coalesce(sum(open_us), 0) FROM asked_by_incident WHERE agency = ?",
+        (agency,),
+    ).fetchone()
+    statuses = _statuses(db, agency, asked, now_us=now_us)
+    incidents = db.execute(
+        "SELECT incident, requests FROM asked_by_incident WHERE agency = ? ORDER BY requests DESC, incident",
+        (agency,),
+    ).fetchall()
+    refused = db.execute(
+        "SELECT code, sum(count) AS n FROM refusals WHERE agency = ? GROUP BY code ORDER BY n DESC, code", (agency,)
+    ).fetchall()
+    days = db.execute("SELECT day, requests FROM asked_by_day WHERE agency = ? ORDER BY day", (agency,)).fetchall()
+    return PublicRecord(
+        asked=asked,
+        by_status={status: count for status, count in statuses.items() if count},
+        by_incident=dict(incidents),
+        refused=dict(refused),
+        mean_area_m2=area / asked if asked else 0.0,
+        mean_window_us=window // asked if asked else 0,
+        mean_open_us=open_us // asked if asked else 0,
+        days=tuple((day, count) for day, count in days),
+    )
+
+
+def _statuses(db: sqlite3.Connection, agency: str, asked: int, *, now_us: int) -> dict[Status, int]:
+    """Count by status without going through what has expired, which is most."""
+
+    def count(condition: str, value: int | str) -> int:
+        sql = f"SELECT count(*) FROM requests WHERE agency = ? AND {condition}"  # noqa: S608 - conditions are constants
+        ((found,),) = db.execute(sql, (agency, value))
+        return int(found)
+
+    found = {status: count("closed = ?", str(status)) for status in (Status.WITHDRAWN, Status.RESOLVED, Status.REVOKED)}
+    found[Status.OPEN] = count("closed IS NULL AND expires > ?", now_us)
+    return found | {Status.EXPIRED: asked - sum(found.values())}
