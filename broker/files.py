@@ -55,8 +55,13 @@ def sync_folder(folder: Path, *, fsync: Fsync = os.fsync) -> None:
 
 
 def make_folder(folder: Path, *, mode: int = PRIVATE_FOLDER, fsync: Fsync = os.fsync) -> None:
-    """Make a folder and the parents it lacks, all with `mode`; one that exists is left as it is."""
+    """Make a folder and the parents it lacks, all with `mode`; one that exists is left as it is.
+
+    Its name is synced then, too: a process that was killed may have made it, and not have come so far.
+    """
     if folder.is_dir():
+        with contextlib.suppress(PermissionError):  # whose parent can't be opened, we did not make
+            sync_folder(folder.parent, fsync=fsync)
         return
     make_folder(folder.parent, mode=mode, fsync=fsync)
     folder.mkdir(mode=mode, exist_ok=True)

@@ -4,7 +4,7 @@ The right edge is what is not full yet: the last, partial hash tile of each leve
 It is all that is needed to append and to compute the root, so memory stays flat in the number of entries.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -77,6 +77,18 @@ def _check_above(level: int, above: bytes, size: int, read: TileReader) -> None:
     last = (size >> (TILE_HEIGHT * (level + 1))) - 1
     if above and fold(read(Tile(level, last)), 0, TILE_WIDTH) != above[-HASH_BYTES:]:
         raise WireError(f"tile level {level + 1} of a log of {size} does not follow from the level below")
+
+
+def filled_tiles(old_size: int, size: int) -> Iterator[Tile]:
+    """Yield the full tiles of a log of `size` entries that were partial, or not there, when it had `old_size`."""
+    level = 0
+    while size >> (TILE_HEIGHT * (level + 1)):
+        first, end = (one >> (TILE_HEIGHT * (level + 1)) for one in (old_size, size))
+        for index in range(first, end):
+            yield Tile(level, index)
+            if level == 0:
+                yield Tile("entries", index)
+        level += 1
 
 
 def grow(edge: Edge, new: Sequence[bytes]) -> tuple[Edge, dict[Tile, bytes]]:

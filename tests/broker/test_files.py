@@ -71,13 +71,18 @@ def test_many_files_share_the_syncs_of_their_folders(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_synced_into_its_parents(tmp_path: Path) -> None:
-    """Each folder that was missing is made, with the mode asked for, and its parent synced; what is there is left."""
+    """Each folder that was missing is made, with the mode asked for, and its parent synced; what is there is left.
+
+    But its name is synced as well: whoever made it may have been killed before that.
+    """
     fsync = Synced()
     make_folder(tmp_path / "a" / "b", fsync=fsync)
-    assert fsync.paths == [tmp_path, tmp_path / "a"]
+    assert fsync.paths == [tmp_path.parent, tmp_path, tmp_path / "a"]
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+    (tmp_path / "a" / "b").chmod(0o750)
     make_folder(tmp_path / "a" / "b", fsync=fsync)
-    assert len(fsync.paths) == 2
+    assert fsync.paths[3:] == [tmp_path / "a"]
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o750
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         make_folder(tmp_path / "file" / "below")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.log.errors import CheckpointConflictError, LogInUseError
-from broker.log.storage import FolderStorage
+from broker.log.storage.folder import FolderStorage
 from broker.wire.encoding import WireError
 from broker.wire.tiles import Tile
 
@@ -21,9 +21,10 @@ def storage(tmp_path: Path) -> FolderStorage:
 def test_files_lie_where_the_urls_say(storage: FolderStorage, tmp_path: Path) -> None:
     """A static web server over the folder serves the log; nothing else but the lock lies in it."""
     storage.put({Tile("entries", 1234067, 7).path: b"a", Tile(0, 0).path: b"b"})
-    storage.swap_checkpoint(None, b"note")
+    storage.swap_head(None, b"note")
+    storage.publish(b"note, cosigned")
     found = sorted(path.relative_to(tmp_path / "log").as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert found == [".lock", "checkpoint", "tile/0/000", "tile/entries/x001/x234/067.p/7"]
+    assert found == [".lock", "checkpoint", "head", "tile/0/000", "tile/entries/x001/x234/067.p/7"]
     assert storage.get("tile/entries/x001/x234/067.p/7") == b"a"
     assert storage.get("tile/0/001") is None
     assert storage.get("tile/0/000.p/3") is None
@@ -36,16 +37,27 @@ def test_put_again_replaces(storage: FolderStorage) -> None:
     assert storage.get("tile/0/000.p/1") == b"y" * 32
 
 
-def test_the_checkpoint_is_compared_before_it_is_swapped(storage: FolderStorage) -> None:
-    """A checkpoint that is not the expected one stays as it is."""
-    storage.swap_checkpoint(None, b"one")
+def test_the_head_is_compared_before_it_is_swapped(storage: FolderStorage) -> None:
+    """A head that is not the expected one stays as it is."""
+    storage.swap_head(None, b"one")
     with pytest.raises(CheckpointConflictError):
-        storage.swap_checkpoint(None, b"two")
+        storage.swap_head(None, b"two")
     with pytest.raises(CheckpointConflictError):
-        storage.swap_checkpoint(b"zero", b"two")
-    assert storage.get("checkpoint") == b"one"
-    storage.swap_checkpoint(b"one", b"two")
-    assert storage.get("checkpoint") == b"two"
+        storage.swap_head(b"zero", b"two")
+    assert storage.get("head") == b"one"
+    storage.swap_head(b"one", b"two")
+    assert storage.get("head") == b"two"
+
+
+def test_the_head_is_the_writers_and_the_checkpoint_everybodys(storage: FolderStorage, tmp_path: Path) -> None:
+    """A head moves no checkpoint, and no web server of another user may read it before it is published."""
+    storage.swap_head(None, b"one")
+    assert storage.get("checkpoint") is None
+    storage.publish(b"one, cosigned")
+    storage.publish(b"one, cosigned again")
+    assert storage.get("checkpoint") == b"one, cosigned again"
+    assert (tmp_path / "log/head").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "log/checkpoint").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_second_writer_is_refused_until_the_first_lets_go(storage: FolderStorage, tmp_path: Path) -> None:
@@ -81,13 +93,14 @@ def test_partial_tiles_are_dropped(storage: FolderStorage) -> None:
     assert storage.get("tile/0/001.p/1") == b"c"
 
 
-def test_a_torn_checkpoint_of_a_killed_writer_is_removed(tmp_path: Path) -> None:
-    """What a killed writer left beside the checkpoint is never read."""
-    (tmp_path / "checkpoint.tmp").write_bytes(b"torn")
+@pytest.mark.parametrize("name", ["head", "checkpoint"])
+def test_what_a_killed_writer_left_half_written_is_removed(tmp_path: Path, name: str) -> None:
+    """What a killed writer left beside the head or the checkpoint is never read."""
+    (tmp_path / f"{name}.tmp").write_bytes(b"torn")
     storage = FolderStorage(tmp_path)
     storage.claim()
-    assert storage.get("checkpoint") is None
-    assert not (tmp_path / "checkpoint.tmp").exists()
+    assert storage.get(name) is None
+    assert not (tmp_path / f"{name}.tmp").exists()
     storage.release()
 
 
