@@ -1,11 +1,13 @@
 """`neighbourhood.json`: the public facts of a neighbourhood, from which devices, agencies and verifiers are set up."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from broker.files import PUBLIC_FILE, read_bytes, replace_durably
 from broker.settings import SettingsError
+from broker.wire.cosigning import mirror_prefix
 from broker.wire.encoding import WireError, parse_json
 
 FACTS_NAME = "neighbourhood.json"
@@ -13,8 +15,16 @@ MAX_FACTS_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorFacts:
+    """A mirror of the log: its name in the policy, and its monitoring prefix, which may serve other logs as well."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What everybody may know of a neighbourhood. `policy` is tlog-policy text; keys are base64."""
+    """What everybody may know of a neighbourhood. `policy` is tlog-policy text with its cosigners; keys are base64."""
 
     origin: str
     policy: str
@@ -23,7 +33,9 @@ class Facts:
     url: str
     mqtt_host: str
     mqtt_port: int
-    mqtt_tls: bool = False  # files of an earlier version don't say
+    # Files of an earlier version don't have these.
+    mqtt_tls: bool = False
+    mirrors: tuple[MirrorFacts, ...] = ()
 
     @property
     def inbox_url(self) -> str:
@@ -35,6 +47,11 @@ class Facts:
         """Where the log is read and submitted to."""
         return f"{self.url}/log"
 
+    @property
+    def mirror_urls(self) -> tuple[str, ...]:
+        """Where mirrors serve this log, as `log_url` does."""
+        return tuple(mirror_prefix(mirror.url, self.origin) for mirror in self.mirrors)
+
     def write(self, folder: Path) -> None:
         """Write `neighbourhood.json`, whole or not at all."""
         text = json.dumps(asdict(self), indent=2) + "\n"
@@ -42,17 +59,36 @@ class Facts:
 
 
 def read_facts(path: Path) -> Facts:
-    """Read a `neighbourhood.json`; raises SettingsError with one line."""
+    """Read a `neighbourhood.json`, also of an earlier version; raises SettingsError with one line."""
     data = read_bytes(path, max_bytes=MAX_FACTS_BYTES, error=_unreadable)
     try:
-        facts = Facts(**parse_json(data, max_bytes=MAX_FACTS_BYTES, what="it"))
+        return _facts(parse_json(data, max_bytes=MAX_FACTS_BYTES, what="it"))
     except (WireError, TypeError) as error:
-        raise SettingsError(f"{path} is not what 'latchstring broker run' writes: {error}") from error
+        raise SettingsError(f"{path} is not what 'latchstring broker init' writes: {error}") from error
+
+
+def _facts(values: Any) -> Facts:
+    if not isinstance(values, dict):
+        raise WireError("it is no object")
+    mirrors = values.pop("mirrors", [])
+    if not isinstance(mirrors, list):
+        raise WireError("mirrors is no list")
+    facts = Facts(**values)
+    _check_types(facts)
+    return replace(facts, mirrors=tuple(_mirror(one) for one in mirrors))
+
+
+def _mirror(values: Any) -> MirrorFacts:
+    mirror = MirrorFacts(**values)
+    _check_types(mirror)
+    return mirror
+
+
+def _check_types(facts: Facts | MirrorFacts) -> None:
     for field in fields(facts):
-        if type(getattr(facts, field.name)) is not field.type:
-            raise SettingsError(f"{path} is not what 'latchstring broker run' writes: {field.name} has another type")
-    return facts
+        if field.name != "mirrors" and type(getattr(facts, field.name)) is not field.type:
+            raise WireError(f"{field.name} has another type")
 
 
 def _unreadable(message: str) -> SettingsError:
-    return SettingsError(f"{message}; 'latchstring broker run' writes it")
+    return SettingsError(f"{message}; 'latchstring broker init' or 'run' writes it")

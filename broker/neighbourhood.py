@@ -1,37 +1,41 @@
 """The operator's process: MQTT broker, public log, feed and inbox joined, started and stopped together.
 
-A folder holds all of it: `operator.key`, `log.key` and `inbox.key` (made on first use), `log/` (static files),
-`inbox/`, and `neighbourhood.json`, the public facts from which devices and agencies are set up.
+A folder holds all of it: what `founding` makes there, keys and public facts, `log/` (static files), `inbox/`, and
+what can be made anew from the log.
 """
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+import httpx
 import structlog
 from starlette.applications import Starlette
 
-from broker import feed, inbox, log
+from broker import ask, feed, inbox, log
 from broker.clock import system_now_us
 from broker.facts import FACTS_NAME, Facts, read_facts
+from broker.founding import facts_of, load_keys, load_panel
 from broker.http import Server, share_descriptors
-from broker.keyfiles import load_or_create_signing_key
+from broker.log.history.entries import Revoked
 from broker.outlet import Outlet, open_outlet
-from broker.settings import NeighbourhoodSettings, SettingsError
-from broker.wire.encoding import to_base64
-from broker.wire.envelopes import public_bytes
-from broker.wire.proofs import make_policy
+from broker.settings import LogSection, NeighbourhoodSettings, SettingsError
 from broker.wire.records import Agency, Request
+from broker.wire.rules import DAY_US
 
 __all__ = ["FACTS_NAME", "Facts", "read_facts", "run"]
 
 logger = structlog.get_logger()
 
 SWEEP_EVERY_S = 600.0
-DAY_US = 24 * 3_600 * 1_000_000
+
+T = TypeVar("T")
 
 
 async def run(
@@ -42,41 +46,44 @@ async def run(
     now_us: Callable[[], int] = system_now_us,
 ) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` is told where, once everything listens."""
-    operator_key = load_or_create_signing_key(folder / "operator.key")
-    log_key = load_or_create_signing_key(folder / "log.key")
-    inbox_key = load_or_create_signing_key(folder / "inbox.key")
+    keys, panel = load_keys(folder), load_panel(folder, settings.log)
     stop = asyncio.Event()
     connections = share_descriptors()
     with _listening(settings) as sock, _signals(stop):
         url = settings.http.url or f"http://{settings.http.host}:{sock.getsockname()[1]}"
-        storage = log.FolderStorage(folder / "log")
-        sequencer = log.Sequencer(storage, key=log_key, origin=settings.log.origin)
+        storage = _storage(folder, settings.log)
+        sequencer = log.Sequencer(storage, key=keys.log, origin=settings.log.origin, panel=panel)
         async with (
             open_outlet(settings.mqtt, max_connections=connections) as outlet,
+            httpx.AsyncClient(trust_env=False) as http,
             contextlib.AsyncExitStack() as stack,
         ):
             service = log.LogService(
                 sequencer=sequencer,
-                operator_key=public_bytes(operator_key),
+                operator=keys.operator,
                 publish=outlet.publish,
                 now_us=now_us,
+                book=log.Book(folder / "book.db"),
+                journal=log.RefusalJournal(folder / "refusals.json"),
                 url=url,
+                http=http,
+                timing=_timing(settings.log),
+                answer_after_s=settings.log.answer_after_s,
             )
             await _start(service, folder / "log")
             stack.push_async_callback(service.close)
             limits = inbox.InboxLimits(keep_bundles_us=settings.inbox.keep_days * DAY_US)
-            box = inbox.Inbox(folder / "inbox", key=inbox_key, book=_Book(service), clock=now_us, limits=limits)
-            app = Starlette(routes=[*log.routes(service, storage), *inbox.routes(box), *feed.routes(service)])
-            facts = Facts(
-                origin=settings.log.origin,
-                policy=make_policy(sequencer.verifier),
-                operator_key=to_base64(public_bytes(operator_key)),
-                inbox_key=to_base64(public_bytes(inbox_key)),
-                url=url,
-                mqtt_host=settings.mqtt.public_host or settings.mqtt.host,
-                mqtt_port=outlet.port,
-                mqtt_tls=settings.mqtt.tls,
+            box = inbox.Inbox(folder / "inbox", key=keys.inbox, book=_Book(service), clock=now_us, limits=limits)
+            static = feed.Static()
+            asking = ask.routes(
+                service.book,
+                now_us=now_us,
+                limits=service.limits,
+                stylesheet=static.path("style.css"),
+                icon=static.path("icon.svg"),
             )
+            app = Starlette(routes=[*log.routes(service, storage), *inbox.routes(box), *asking, *feed.routes(service)])
+            facts = facts_of(keys, panel, settings, url=url, mqtt_port=outlet.port)
             await _serve(
                 app,
                 sock,
@@ -88,6 +95,18 @@ async def run(
             )
 
 
+def _storage(folder: Path, section: LogSection) -> log.Storage:
+    if not section.store:
+        return log.FolderStorage(folder / "log")
+    from broker.log.storage.s3 import ObjectOptions, open_storage  # noqa: PLC0415 - for those alone who keep their log there
+
+    return open_storage(section.store, ObjectOptions(endpoint=section.store_endpoint, region=section.store_region))
+
+
+def _timing(section: LogSection) -> log.CosignTiming:
+    return log.CosignTiming(ask_s=section.cosign_within_s, again_every_s=section.recosign_every_s)
+
+
 async def _start(service: log.LogService, folder: Path) -> None:
     try:
         await service.start()
@@ -97,6 +116,8 @@ async def _start(service: log.LogService, folder: Path) -> None:
 
 def _ready(facts: Facts, folder: Path, on_ready: Callable[[Facts], None]) -> None:
     facts.write(folder)
+    gc.collect()
+    gc.freeze()  # what is there now stays: a page need not wait until it was looked through again
     logger.info("neighbourhood_ready", url=facts.url, mqtt_port=facts.mqtt_port, origin=facts.origin)
     on_ready(facts)
 
@@ -138,33 +159,56 @@ async def _sweep(box: inbox.Inbox) -> None:
 
 
 class _Book:
-    """The log's book as the inbox asks it."""
+    """The log's book as the inbox asks it, from threads of its own; the book is the event loop's, and asked there."""
 
     def __init__(self, service: log.LogService) -> None:
         self._book = service.book
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
 
     def open_request(self, leaf: str, now_us: int) -> tuple[Request, Agency] | None:
-        known = self.known_request(leaf)
-        return known if known is not None and self._book.status(leaf, now_us) == "open" else None
+        return self._ask(lambda: self._open(leaf, now_us))
 
     def known_request(self, leaf: str) -> tuple[Request, Agency] | None:
+        return self._ask(lambda: self._known(leaf))
+
+    def closes_us(self, leaf: str) -> int | None:
+        return self._ask(lambda: self._closes_us(leaf))
+
+    def _open(self, leaf: str, now_us: int) -> tuple[Request, Agency] | None:
+        known = self._known(leaf)
+        return known if known is not None and self._book.status(leaf, now_us) == "open" else None
+
+    def _known(self, leaf: str) -> tuple[Request, Agency] | None:
         posted = self._book.request(leaf)
         if posted is None:
             return None
         current = self._book.agency(posted.request.agency)
         return None if current is None else (posted.request, current.agency)
 
-    def closes_us(self, leaf: str) -> int | None:
+    def _closes_us(self, leaf: str) -> int | None:
         posted = self._book.request(leaf)
         if posted is None:
             return None
-        return min([posted.request.expires_at, *(said.update.at for said in self._book.updates_of(leaf))])
+        closed = [said.update.at for said in self._book.updates_of(leaf) if said.update.kind != "answered"]
+        standing = self._book.standing(posted.request.agency)
+        revoked = [one.revocation.at for one in standing if isinstance(one, Revoked) and one.index > posted.index]
+        return min([posted.request.expires_at, *closed, *revoked])
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        if threading.get_ident() == self._thread:
+            return question()
+
+        async def asked() -> T:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(asked(), self._loop).result()
 
 
 @contextlib.contextmanager
 def _listening(settings: NeighbourhoodSettings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET
-    with socket.socket(family) as sock:
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:  # named, or asyncio sets no NODELAY
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((settings.http.host, settings.http.port))

@@ -32,9 +32,24 @@ class Section(BaseModel):
 
 
 class LogSection(Section):
-    """How the public log is called; the origin can't be changed once entries were signed under it."""
+    """How the public log is called, where it is kept, and how its checkpoints are cosigned.
+
+    The origin can't be changed once entries were signed under it. `store` is a bucket instead of the folder `log/`, at
+    `store_endpoint` if it is not Amazon's; its credentials are in the environment, as everywhere. How many of the
+    invited witnesses and mirrors have to cosign is all of them where it is not said. After `answer_after_s` a submitter
+    is told that its entry awaits them; one exchange with one of them takes `cosign_within_s` at the most. While nothing
+    is posted the log has itself cosigned again every `recosign_every_s`.
+    """
 
     origin: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)] = "localhost/latchstring"
+    store: Annotated[str, Field(pattern=r"^$|^s3://\S+$")] = ""
+    store_endpoint: Annotated[str, Field(pattern=r"^$|^https?://\S+$")] = ""
+    store_region: str = "us-east-1"
+    witnesses_needed: Annotated[int, Field(ge=0, le=32)] | None = None
+    mirrors_needed: Annotated[int, Field(ge=0, le=32)] | None = None
+    answer_after_s: Annotated[float, Field(ge=0, le=300)] = 10.0
+    cosign_within_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    recosign_every_s: Annotated[float, Field(ge=10, le=86_400)] = 3_600.0
 
 
 class HttpSection(Section):

@@ -8,14 +8,16 @@ from cyclopts import App, Parameter
 from broker.facts import read_facts
 from broker.files import read_bytes, read_text
 from broker.log.readers import folder_reader, http_reader
-from broker.log.storage import CHECKPOINT_PATH
+from broker.log.storage.folder import CHECKPOINT_PATH
 from broker.log.verify import verify_log
 from broker.settings import SettingsError
 from broker.terminal import AsJson, say, say_json, working
-from broker.wire.encoding import from_base64
+from broker.wire.encoding import WireError, from_base64
 from broker.wire.envelopes import KEY_BYTES
+from broker.wire.merkle import leaf_hash
 from broker.wire.notes import MAX_NOTE_BYTES
-from broker.wire.proofs import MAX_POLICY_BYTES, parse_policy
+from broker.wire.proofs import MAX_POLICY_BYTES, MAX_PROOF_BYTES, parse_policy, verify_proof
+from broker.wire.tiles import MAX_ENTRY_BYTES
 
 log_app = App(name="log", help="The public log, checked as a stranger would.")
 
@@ -57,3 +59,31 @@ def log_verify(
         say(report.to_text())
     if not report.ok:
         raise SettingsError(f"the log at {where} does not hold: {report.finding_count} findings")
+
+
+@log_app.command(name="check")
+def log_check(
+    entry: Annotated[Path, Parameter(help="An entry's exact bytes, such as a request.dsse.json from the feed.")],
+    proof: Annotated[Path, Parameter(help="Its tlog-proof.")],
+    *,
+    policy: Annotated[Path | None, Parameter(help="The pinned tlog-policy of the log.")] = None,
+    neighbourhood: Annotated[Path | None, Parameter(help="Instead: a pinned neighbourhood.json.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check, offline, that an entry is in the log: inclusion, the log's signature, the quorum's cosignatures."""
+    if neighbourhood is not None:
+        policy_text = read_facts(neighbourhood).policy
+    elif policy is not None:
+        policy_text = read_text(policy, max_bytes=MAX_POLICY_BYTES, error=SettingsError)
+    else:
+        raise SettingsError("give --policy FILE or --neighbourhood FILE")
+    data = read_bytes(entry, max_bytes=MAX_ENTRY_BYTES, error=SettingsError)
+    proof_data = read_bytes(proof, max_bytes=MAX_PROOF_BYTES, error=SettingsError)
+    try:
+        index, checkpoint = verify_proof(data, proof_data, parse_policy(policy_text))
+    except WireError as error:
+        raise SettingsError(f"{entry} is not shown to be in the log by {proof}: {error}") from error
+    if as_json:
+        say_json({"index": index, "leaf": leaf_hash(data).hex(), "origin": checkpoint.origin, "size": checkpoint.size})
+    else:
+        say(f"entry {index} of {checkpoint.origin}, under a checkpoint of {checkpoint.size} entries")

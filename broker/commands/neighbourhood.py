@@ -1,4 +1,4 @@
-"""`latchstring broker`: run a neighbourhood, admit agencies, hand the access policy to Mosquitto."""
+"""`latchstring broker`: found and run a neighbourhood, invite cosigners, admit agencies, write Mosquitto's files."""
 
 import asyncio
 import sys
@@ -10,12 +10,14 @@ from cyclopts import App, Parameter
 from broker import mqtt
 from broker.agency import LogClient
 from broker.clock import system_now_us
-from broker.facts import FACTS_NAME, read_facts
+from broker.facts import FACTS_NAME, Facts, read_facts
 from broker.files import PUBLIC_FOLDER, make_folder, read_bytes, read_text
+from broker.founding import dismiss, found, invite
 from broker.keyfiles import load_signing_key
-from broker.log.admission import admit
+from broker.log.admission import admit, revoke
+from broker.log.witness.identity import read_identity
 from broker.neighbourhood import run
-from broker.settings import SettingsError, load_settings
+from broker.settings import NeighbourhoodSettings, SettingsError, load_settings
 from broker.terminal import say
 from broker.wire.encoding import from_base64, parse_json
 from broker.wire.envelopes import KEY_BYTES
@@ -26,13 +28,52 @@ MAX_APPLICATION_BYTES = 65_536
 broker_app = App(name="broker", help="The neighbourhood: MQTT broker, public log, feed and evidence inbox.")
 
 
+Folder = Annotated[Path, Parameter(name="--dir", help="The neighbourhood's folder: keys, log, inbox.")]
+MqttPort = Annotated[int | None, Parameter(help="Port of the embedded MQTT broker; 0 takes a free one.")]
+HttpPort = Annotated[int | None, Parameter(help="Port of log, feed and inbox; 0 takes a free one.")]
+Origin = Annotated[str | None, Parameter(help="The log's name, such as log.example.org/requests.")]
+
+
+@broker_app.command(name="init")
+def broker_init(
+    *, folder: Folder, mqtt_port: MqttPort = None, http_port: HttpPort = None, origin: Origin = None
+) -> None:
+    """Make a neighbourhood's keys and its neighbourhood.json without serving, so that cosigners can be invited first.
+
+    Settings come from DIR/neighbourhood.toml if there is one, LATCHSTRING_BROKER_ variables, and these flags; 'broker
+    run' needs the same.
+    """
+    facts = found(folder, _settings(folder, mqtt_port, http_port, origin))
+    say(f"made {folder / FACTS_NAME}: the log {facts.origin}, to be served at {facts.url}")
+
+
+@broker_app.command(name="invite")
+def broker_invite(
+    first: Annotated[Path, Parameter(help="What 'latchstring witness init' or 'mirror init' wrote.")],
+    *more: Annotated[Path, Parameter(help="The same of others.")],
+    folder: Folder,
+) -> None:
+    """Have witnesses and mirrors cosign the log from the next 'broker run' on. Devices that are set up then ask for it.
+
+    They need DIR/neighbourhood.json. [log] in DIR/neighbourhood.toml may say how many of them are needed.
+    """
+    identities = [read_identity(path) for path in (first, *more)]
+    facts = invite(folder, identities, load_settings(folder).log)
+    say(*(f"invited {one.kind} {one.name}, asked at {one.url}" for one in identities), _asked_for(facts))
+
+
+@broker_app.command(name="dismiss")
+def broker_dismiss(name: Annotated[str, Parameter(help="The name of a witness or mirror.")], *, folder: Folder) -> None:
+    """Do without a witness or mirror from the next 'broker run' on.
+
+    Devices keep the policy that they were set up with: what it needs they go on asking for.
+    """
+    say(f"dismissed {name}", _asked_for(dismiss(folder, name, load_settings(folder).log)))
+
+
 @broker_app.command(name="run")
 def broker_run(
-    *,
-    folder: Annotated[Path, Parameter(name="--dir", help="Where keys, log and inbox are kept; made if need be.")],
-    mqtt_port: Annotated[int | None, Parameter(help="Port of the embedded MQTT broker; 0 takes a free one.")] = None,
-    http_port: Annotated[int | None, Parameter(help="Port of log, feed and inbox; 0 takes a free one.")] = None,
-    origin: Annotated[str | None, Parameter(help="The log's name, such as log.example.org/requests.")] = None,
+    *, folder: Folder, mqtt_port: MqttPort = None, http_port: HttpPort = None, origin: Origin = None
 ) -> None:
     """Serve a neighbourhood until interrupted.
 
@@ -40,12 +81,7 @@ def broker_run(
     Everything listens on 127.0.0.1 unless the settings say otherwise. DIR/neighbourhood.json tells devices and agencies
     what they need.
     """
-    flags: dict[str, dict[str, Any]] = {
-        "mqtt": {} if mqtt_port is None else {"port": mqtt_port},
-        "http": {} if http_port is None else {"port": http_port},
-        "log": {} if origin is None else {"origin": origin},
-    }
-    settings = load_settings(folder, flags)
+    settings = _settings(folder, mqtt_port, http_port, origin)
     try:
         make_folder(folder, mode=PUBLIC_FOLDER)
     except OSError as error:
@@ -63,11 +99,14 @@ def broker_run(
 def broker_admit(
     application_file: Annotated[Path, Parameter(help="What 'latchstring agency init' printed, as a file.")],
     *,
-    folder: Annotated[Path, Parameter(name="--dir", help="The neighbourhood's folder, with its operator.key.")],
+    folder: Folder,
     evidence: Annotated[str, Parameter(help="On what evidence the agency is admitted; it is published.")],
     admitted_by: Annotated[str, Parameter(help="Who admits it; it is published.")] = "the operator",
 ) -> None:
-    """Admit an agency: sign its record and have it logged by the running neighbourhood."""
+    """Admit an agency: sign its record and have it logged by the running neighbourhood.
+
+    An agency that is admitted already gets a new key or new particulars by it, from that entry on.
+    """
     facts = read_facts(folder / FACTS_NAME)
     fields = _application(application_file)
     envelope = admit(
@@ -83,6 +122,22 @@ def broker_admit(
     )
     submitted = LogClient(facts.log_url, policy=parse_policy(facts.policy)).submit(envelope)
     say(f"admitted {fields['agency']}: entry {submitted.index}, {facts.url}/agencies/{fields['agency']}")
+
+
+@broker_app.command(name="revoke")
+def broker_revoke(
+    agency: Annotated[str, Parameter(help="The agency's id.")],
+    *,
+    folder: Folder,
+    reason: Annotated[str, Parameter(help="Why; it is published.")],
+    revoked_by: Annotated[str, Parameter(help="Who revokes it; it is published.")] = "the operator",
+) -> None:
+    """End an agency's admission: its key counts no more from that entry on, and what it still asks is closed."""
+    facts = read_facts(folder / FACTS_NAME)
+    key = load_signing_key(folder / "operator.key")
+    envelope = revoke(agency=agency, revoked_by=revoked_by, reason=reason, key=key, now_us=system_now_us())
+    submitted = LogClient(facts.log_url, policy=parse_policy(facts.policy)).submit(envelope)
+    say(f"revoked {agency}: entry {submitted.index}, {facts.url}/agencies/{agency}")
 
 
 @broker_app.command(name="mosquitto")
@@ -111,6 +166,21 @@ def broker_mosquitto(
 def broker_password() -> None:
     """Read a password from standard input and print its hash for the access policy."""
     say(mqtt.hash_password(sys.stdin.readline().rstrip("\n").encode()))
+
+
+def _settings(folder: Path, mqtt_port: int | None, http_port: int | None, origin: str | None) -> NeighbourhoodSettings:
+    flags: dict[str, dict[str, Any]] = {
+        "mqtt": {} if mqtt_port is None else {"port": mqtt_port},
+        "http": {} if http_port is None else {"port": http_port},
+        "log": {} if origin is None else {"origin": origin},
+    }
+    return load_settings(folder, flags)
+
+
+def _asked_for(facts: Facts) -> str:
+    policy = parse_policy(facts.policy)
+    needed = [f"{group.threshold} of {len(group.members)} {name}" for name, group in policy.groups.items()]
+    return f"a checkpoint is published once it is cosigned by {' and '.join(needed[:2]) or 'nobody'}"
 
 
 def _application(path: Path) -> dict[str, str]:

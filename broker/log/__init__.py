@@ -3,9 +3,22 @@
 Verifiers take `broker.log.verify` and `broker.log.readers`, which need none of the server.
 """
 
+from .cosigned.panel import CosignTiming, Panel
+from .history.book import Book
+from .history.refusals import RefusalJournal
 from .sequencer import Sequencer
 from .server import routes
 from .service import LogService
-from .storage import FolderStorage, Storage
+from .storage.folder import FolderStorage, Storage
 
-__all__ = ["FolderStorage", "LogService", "Sequencer", "Storage", "routes"]
+__all__ = [
+    "Book",
+    "CosignTiming",
+    "FolderStorage",
+    "LogService",
+    "Panel",
+    "RefusalJournal",
+    "Sequencer",
+    "Storage",
+    "routes",
+]

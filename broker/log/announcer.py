@@ -1,8 +1,9 @@
 """Tells the neighbourhood over MQTT what the log holds: the checkpoint, and every request that has not expired.
 
-A request stands, retained, under each cell that its circle touches, from its publication in the log until it would
-have expired; a withdrawn one too, with its withdrawal, so that devices which were off learn of it. Then an empty
-payload clears it. A broker that was away may have forgotten all of it, and is told everything again.
+A request stands, retained, under each cell that its circle touches, from its publication until it has expired or is
+closed; then an empty payload clears it. (Why it was closed, devices read in the log.) What no published checkpoint
+covers yet is not announced; what is closed under the head already is cleared at once. A broker that was
+away may have forgotten all of it, and is told everything again.
 What could not be published stays due and is tried again; nothing here is lost, since all of it follows from the log.
 """
 
@@ -15,18 +16,21 @@ import structlog
 
 from broker.wire import topics
 from broker.wire.geo import cells_of_circle
-from broker.wire.topics import Announcement, LoggedEntry
+from broker.wire.rules import DAY_US
+from broker.wire.topics import Announcement
 
 from .asynclog import AsyncLog
-from .book import Book, Posted
 from .errors import LogError
+from .history.book import Book
+from .history.entries import Posted
+from .history.query import Filter, Status
 
 log = structlog.get_logger()
 
 TICK_S = 5.0
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
-CLEAR_BACK_US = 30 * 24 * 3600 * 1_000_000  # what expired while we were off for longer is the broker's to forget
+CLEAR_BACK_US = 30 * DAY_US  # what expired while we were off for longer is the broker's to forget
 
 
 class Publish(Protocol):
@@ -45,6 +49,7 @@ class Announcer:
         self._publish = publish
         self._now_us = now_us
         self._due: dict[str, None] = {}
+        self._unpublished: dict[str, None] = {}
         self._checkpoint_due = False
         self._all_due = True
         self._expiring: list[tuple[int, str]] = []
@@ -60,9 +65,16 @@ class Announcer:
         self._due[leaf] = None
         self._wake.set()
 
+    def revoked(self, agency: str) -> None:
+        """Take note that nothing of an agency's counts any more."""
+        for leaf, _ in self._book.leaves(Filter(agency=agency, status=Status.REVOKED)):
+            self.changed(leaf)
+
     def checkpoint_changed(self) -> None:
-        """Take note of a new checkpoint."""
+        """Take note of a newly published checkpoint."""
         self._checkpoint_due = True
+        self._due.update(self._unpublished)
+        self._unpublished.clear()
         self._wake.set()
 
     def reconnected(self) -> None:
@@ -74,13 +86,11 @@ class Announcer:
         """Publish everything again, after a start or when the broker may have lost it."""
         self._all_due = False  # from here on each request is due by itself
         now_us = self._now_us()
-        self._expiring = [
-            (p.request.expires_at, p.leaf) for p in self._book.requests() if p.request.expires_at > now_us
-        ]
+        recent = self._book.leaves(Filter(expires_after_us=now_us - CLEAR_BACK_US))
+        self._expiring = [(expires_us, leaf) for leaf, expires_us in recent if expires_us > now_us]
         heapq.heapify(self._expiring)
-        for posted in self._book.requests():
-            if posted.request.expires_at > now_us - CLEAR_BACK_US:
-                self.changed(posted.leaf)
+        for leaf, _ in reversed(recent):
+            self.changed(leaf)
         self.checkpoint_changed()
         await self.flush()
 
@@ -97,7 +107,8 @@ class Announcer:
         if self._checkpoint_due:
             self._checkpoint_due = False
             try:
-                await self._publish(topics.CHECKPOINT, await self._log.checkpoint(), retain=True)
+                if (note := await self._log.published()) is not None:
+                    await self._publish(topics.CHECKPOINT, note, retain=True)
             except (LogError, OSError):
                 self._checkpoint_due = True
                 raise
@@ -139,21 +150,12 @@ class Announcer:
         posted = self._book.request(leaf)
         if posted is None:
             return
-        expired = posted.request.expires_at <= self._now_us()
-        payload = b"" if expired else await self._payload(posted)
+        if posted.index >= self._log.published_size:
+            self._unpublished[leaf] = None
+            return
+        closed = self._book.status(leaf, self._now_us()) is not Status.OPEN
+        payload = b"" if closed else Announcement(*await self._log.logged(posted.index)).encode()
         area = posted.request.area
         for cell in cells_of_circle(area.centre, area.radius_m):
             await self._publish(topics.request(cell, leaf), payload, retain=True)
-        log.info("request_cleared" if expired else "request_announced", request=leaf, bytes=len(payload))
-
-    async def _payload(self, posted: Posted) -> bytes:
-        updates = self._book.updates_of(posted.leaf)
-        return Announcement(
-            request=await self._logged(posted.index),
-            admission=await self._logged(posted.admission.index),
-            updates=tuple([await self._logged(updated.index) for updated in updates]),
-        ).encode()
-
-    async def _logged(self, index: int) -> LoggedEntry:
-        envelope, proof = await self._log.logged(index)
-        return LoggedEntry(envelope, proof)
+        log.info("request_cleared" if closed else "request_announced", request=leaf, bytes=len(payload))

@@ -10,7 +10,7 @@ from broker.wire.notes import MAX_NOTE_BYTES
 from broker.wire.tiles import MAX_ENTRY_BYTES, TILE_WIDTH
 
 from .errors import LogReadError
-from .storage import CHECKPOINT_PATH
+from .storage.folder import CHECKPOINT_PATH
 
 TIMEOUT_S = 20.0
 _MAX_TILE_BYTES = TILE_WIDTH * HASH_BYTES

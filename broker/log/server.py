@@ -1,27 +1,33 @@
-"""The log over HTTP: where envelopes are submitted, and the static files as C2SP tlog-tiles names them."""
+"""The log over HTTP: where envelopes are submitted, and the static files as C2SP tlog-tiles names them.
+
+Everything that is read here is public and the same for everybody: a cache between may carry it. Tiles never change,
+the checkpoint is kept for seconds, what is not there yet is not kept at all.
+"""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from broker.caching import FRESH, IMMUTABLE, compressed, has_it, tag_of, takes_gzip
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import MAX_ENVELOPE_BYTES
 from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, parse_tile_path
 
-from .errors import LogBusyError, LogError
+from .errors import LogBusyError, LogError, NotYetPublishedError
 from .intake import Refused
 from .service import LogService, Submitted
-from .storage import Storage
+from .storage.folder import Storage
 
 log = structlog.get_logger()
 
-IMMUTABLE = "public, max-age=31536000, immutable"
-FRESH = "no-store"
+SECONDS = "public, max-age=2"
+MINUTES = "public, max-age=300"  # a proof under an older checkpoint is none the worse
+RETRY_AFTER_S = 2
 _STATUS = {"malformed": 400, "type": 400, "signature": 403, "unknown-agency": 403, "not-yours": 403}
 _RULE_STATUS = 422
 _LEAF_FORM = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -37,12 +43,15 @@ def routes(service: LogService, storage: Storage) -> list[Route]:
     """Return the routes below `/log`.
 
     POST /log/entries           body: an envelope's exact bytes; 201 (200 if it was there): {"index", "leaf", "proof"};
+                                202 without "proof" while the entry awaits its cosignatures;
                                 4xx and 503: {"error": {"code", "message"}} with the codes of `intake`, `too-large`,
                                 `unavailable`
-    GET  /log/checkpoint        signed note
-    GET  /log/tile/...          hash tiles and entry bundles that the checkpoint covers
+    GET  /log/checkpoint        signed note, with the cosignatures of a quorum
+    GET  /log/tile/...          hash tiles and entry bundles that the head covers, which mirrors need before they cosign
+                                it; bundles compressed for who asks for gzip
     GET  /log/policy            tlog-policy
-    GET  /log/proof/<leaf>      tlog-proof of the entry with this leaf hash in hex
+    GET  /log/proof/<leaf>      tlog-proof of the entry with this leaf hash in hex; 503 with Retry-After, and the code
+                                `awaiting`, while it awaits its cosignatures
     """
     return [
         Route("/log/entries", _submit(service), methods=["POST"]),
@@ -66,8 +75,10 @@ def _submit(service: LogService) -> _Handler:
             return _error(503, "unavailable", "the log can't take entries now; send the same envelope again later")
         match result:
             case Submitted(index, leaf, proof, created):
+                if proof is None:
+                    return JSONResponse({"index": index, "leaf": leaf}, 202, headers=_later())
                 body = {"index": index, "leaf": leaf, "proof": proof.decode()}
-                return JSONResponse(body, 201 if created else 200)
+                return JSONResponse(body, 201 if created else 200, headers={"Cache-Control": FRESH})
             case Refused(code, message):
                 return _error(_STATUS.get(code, _RULE_STATUS), code, message)
 
@@ -75,18 +86,18 @@ def _submit(service: LogService) -> _Handler:
 
 
 def _checkpoint(service: LogService) -> _Handler:
-    async def checkpoint(_: Request) -> Response:
-        try:
-            return _text(await service.log.checkpoint())
-        except LogError as error:
-            return _error(503, "unavailable", str(error))
+    async def checkpoint(request: Request) -> Response:
+        note = await service.log.published()
+        if note is None:
+            return _error(503, "unavailable", "no checkpoint has enough cosignatures yet", _later())
+        return _text(request, note, SECONDS)
 
     return checkpoint
 
 
 def _policy(service: LogService) -> _Handler:
-    async def policy(_: Request) -> Response:
-        return _text(service.policy.encode())
+    async def policy(request: Request) -> Response:
+        return _text(request, service.policy.encode(), MINUTES)
 
     return policy
 
@@ -94,8 +105,16 @@ def _policy(service: LogService) -> _Handler:
 def _proof(service: LogService) -> _Handler:
     async def proof(request: Request) -> Response:
         leaf = request.path_params["leaf"]
-        found = await service.proof_of(leaf) if _LEAF_FORM.fullmatch(leaf) else None
-        return _missing("the log holds no entry with this leaf hash") if found is None else _text(found)
+        try:
+            found = await service.proof_of(leaf) if _LEAF_FORM.fullmatch(leaf) else None
+        except NotYetPublishedError as error:
+            return _error(503, "awaiting", str(error), _later())
+        except (LogError, OSError) as error:
+            log.warning("proof_failed", error=str(error))
+            return _error(503, "unavailable", "the log can't be read now; try again later", _later())
+        return (
+            _missing("the log holds no entry with this leaf hash") if found is None else _text(request, found, MINUTES)
+        )
 
     return proof
 
@@ -106,16 +125,30 @@ def _tile(service: LogService, storage: Storage) -> _Handler:
             wanted = parse_tile_path(request.path_params["tile"])
         except WireError as error:
             return _missing(str(error))
-        # What no checkpoint covers may still be replaced (storage.py, 3): it must not reach a cache.
+        # What no head covers may still be replaced (storage/folder.py, 3): it must not reach a cache.
         data = None
-        if _covered(wanted, service.log.size):
-            data = await asyncio.to_thread(storage.get, wanted.path)
+        try:
+            if _covered(wanted, service.log.size):
+                data = await asyncio.to_thread(storage.get, wanted.path)
+        except (LogError, OSError) as error:
+            log.warning("tile_not_read", tile=wanted.path, error=str(error))
+            return _error(503, "unavailable", "the log can't be read now; try again later", _later())
         if data is None:
             return _missing("the log has no such tile at its present size; ask for the full tile")
-        headers = {"Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
-        return Response(data, media_type="application/octet-stream", headers=headers)
+        return await asyncio.to_thread(_binary, request, data, gzip=wanted.level == "entries")
 
     return tile
+
+
+def _binary(request: Request, data: bytes, *, gzip: bool) -> Response:
+    encoding = "gzip" if gzip and takes_gzip(request.headers.get("accept-encoding")) else ""
+    more = {"Vary": "Accept-Encoding"} if gzip else {}
+    if encoding:
+        more["Content-Encoding"] = encoding
+    headers = _headers(IMMUTABLE, tag_of(data, encoding=encoding)) | more
+    if has_it(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(compressed(data) if encoding else data, media_type="application/octet-stream", headers=headers)
 
 
 def _covered(tile: Tile, size: int) -> bool:
@@ -135,15 +168,30 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _text(data: bytes) -> Response:
-    headers = {"Cache-Control": FRESH, "X-Content-Type-Options": "nosniff"}
+def _text(request: Request, data: bytes, keep: str) -> Response:
+    headers = _headers(keep, tag_of(data))
+    if has_it(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _headers(keep: str, tag: str) -> dict[str, str]:
+    return {
+        "Cache-Control": keep,
+        "ETag": tag,
+        "X-Content-Type-Options": "nosniff",
+        "Access-Control-Allow-Origin": "*",
+    }
+
+
+def _later() -> dict[str, str]:
+    return {"Retry-After": str(RETRY_AFTER_S), "Cache-Control": FRESH}
 
 
 def _missing(message: str) -> Response:
     return _error(404, "not-found", message)
 
 
-def _error(status: int, code: str, message: str) -> Response:
+def _error(status: int, code: str, message: str, more: Mapping[str, str] | None = None) -> Response:
     body = {"error": {"code": code, "message": message}}
-    return JSONResponse(body, status, headers={"Cache-Control": FRESH})
+    return JSONResponse(body, status, headers={"Cache-Control": FRESH, **(more or {})})

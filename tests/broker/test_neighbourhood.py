@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.facts import FACTS_NAME, Facts, read_facts
+from broker.facts import FACTS_NAME, Facts, MirrorFacts, read_facts
 from broker.neighbourhood import read_facts as read_facts_elsewhere
 from broker.settings import SettingsError, load_settings
 
@@ -23,6 +23,7 @@ FACTS = Facts(
     mqtt_host="log.example.org",
     mqtt_port=8883,
     mqtt_tls=True,
+    mirrors=(MirrorFacts("m.example.org", "https://m.example.org"),),
 )
 
 
@@ -51,17 +52,30 @@ def test_variables_may_name_every_section(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_facts_come_back(tmp_path: Path) -> None:
-    """What is written is read again; a file of before there was TLS in it says that there is none."""
+    """What is written is read again; a file of before there were TLS and mirrors in it says that there are none."""
     FACTS.write(tmp_path)
     assert read_facts(tmp_path / FACTS_NAME) == read_facts_elsewhere(tmp_path / FACTS_NAME) == FACTS
     older = asdict(FACTS)
     del older["mqtt_tls"]
+    del older["mirrors"]
     (tmp_path / "older.json").write_text(json.dumps(older))
-    assert not read_facts(tmp_path / "older.json").mqtt_tls
+    assert read_facts(tmp_path / "older.json") == replace(FACTS, mqtt_tls=False, mirrors=())
 
 
 @pytest.mark.parametrize(
-    "change", [{"mqtt_port": "1883"}, {"mqtt_tls": 1}, {"url": None}, {"more": 1}, {"mqtt_port": True}]
+    "change",
+    [
+        {"mqtt_port": "1883"},
+        {"mqtt_tls": 1},
+        {"url": None},
+        {"more": 1},
+        {"mqtt_port": True},
+        {"mirrors": {}},
+        {"mirrors": [["m", "https://m.example.org"]]},
+        {"mirrors": [{"name": "m"}]},
+        {"mirrors": [{"name": "m", "url": 1}]},
+        {"mirrors": [{"name": "m", "url": "https://m.example.org", "more": ""}]},
+    ],
 )
 def test_other_facts_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     """A field too many, or one of another type, is told with the file's name."""
@@ -91,3 +105,24 @@ def test_it_says_ready_and_what_devices_are_told(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_a_second_process_on_one_log_ends_with_one_line(tmp_path: Path) -> None:
+    """Two operators' processes on one folder would fork the log; the first goes on as if nothing had been."""
+    command = [sys.executable, "-m", "broker", "broker", "run", "--dir", str(tmp_path)]
+    ports = ["--mqtt-port", "0", "--http-port", "0"]
+    with subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline().startswith("ready: ")
+        facts = (tmp_path / FACTS_NAME).read_bytes()
+        second = subprocess.run([*command, *ports], capture_output=True, text=True, timeout=30, check=False)
+        assert (second.returncode, second.stdout) == (1, "")
+        *events, said = second.stderr.splitlines()
+        assert said.startswith("broker: ")
+        assert "in use by another sequencer" in said
+        assert all(event.startswith("{") for event in events)
+        assert (tmp_path / FACTS_NAME).read_bytes() == facts
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=20)
+    assert first.returncode == 0

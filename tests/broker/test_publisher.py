@@ -12,14 +12,13 @@ import pytest
 from broker.log.errors import NotPublishedError
 from broker.log.sequencer import Sequencer
 from broker.log.service import LogService
-from broker.log.storage import FolderStorage
+from broker.log.storage.folder import FolderStorage
 from broker.mqtt import AccessPolicy, Broker, Limits
 from broker.mqtt.packets import ACCEPTED, Connect
 from broker.outlet import open_outlet
 from broker.publisher import MqttPublisher
 from broker.settings import MqttSection
 from broker.wire import topics
-from broker.wire.envelopes import public_bytes
 from tests.conftest import need
 from tests.log.support import OPERATOR, ORIGIN, Clock, admission, asked, leaf_of
 from tests.mqtt.client import RawClient
@@ -71,7 +70,7 @@ async def test_a_broker_that_was_killed_is_filled_again(tmp_path: Path, kind: st
     publisher = MqttPublisher(host="127.0.0.1", port=port)
     service = LogService(
         sequencer=Sequencer(FolderStorage(tmp_path / "log"), key=OPERATOR, origin=ORIGIN),
-        operator_key=public_bytes(OPERATOR),
+        operator=OPERATOR,
         publish=publisher.publish,
         now_us=Clock(),
     )

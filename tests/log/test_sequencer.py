@@ -13,7 +13,7 @@ from tlog_scales.tlog import Checkpoint as PeerCheckpoint
 
 from broker.log.errors import LogDamagedError, LogError, LogInUseError
 from broker.log.sequencer import Sequencer
-from broker.log.storage import FolderStorage
+from broker.log.storage.folder import FolderStorage
 from broker.wire.encoding import WireError
 from broker.wire.merkle import leaf_hash, verify_consistency
 from broker.wire.notes import Checkpoint
@@ -31,6 +31,13 @@ def opened(folder: Path) -> Sequencer:
     return sequencer
 
 
+def add(sequencer: Sequencer, entries: Sequence[bytes]) -> list[int]:
+    """Append entries, and publish the head that covers them."""
+    indices = sequencer.append(entries)
+    sequencer.publish(sequencer.head_note)
+    return indices
+
+
 def check_consistent(sequencer: Sequencer, old: Checkpoint, new: Checkpoint) -> None:
     verify_consistency(old.size, old.root, new.size, new.root, sequencer.consistency(old.size))
 
@@ -39,7 +46,7 @@ def test_a_new_log_signs_the_empty_tree(tmp_path: Path) -> None:
     """An empty folder becomes a log that anybody can already check."""
     sequencer = opened(tmp_path)
     assert sequencer.size == 0
-    assert POLICY.check(sequencer.checkpoint_note).size == 0
+    assert POLICY.check(sequencer.head_note).size == 0
     assert list(sequencer.entries()) == []
     assert sequencer.append([]) == []
 
@@ -47,8 +54,8 @@ def test_a_new_log_signs_the_empty_tree(tmp_path: Path) -> None:
 def test_entries_come_back_with_their_proofs(tmp_path: Path) -> None:
     """Every entry can be read and proved under the current checkpoint, across tile borders and restarts."""
     sequencer = opened(tmp_path)
-    assert sequencer.append(numbered(3)) == [0, 1, 2]
-    assert sequencer.append(numbered(600, 3))[-1] == 602
+    assert add(sequencer, numbered(3)) == [0, 1, 2]
+    assert add(sequencer, numbered(600, 3))[-1] == 602
     sequencer.close()
     sequencer = opened(tmp_path)
     assert [entry for _, entry in sequencer.entries(254)] == numbered(349, 254)
@@ -64,9 +71,9 @@ def test_entries_come_back_with_their_proofs(tmp_path: Path) -> None:
 def test_a_peer_accepts_files_checkpoint_and_proofs(tmp_path: Path) -> None:
     """tlog-scales reads our folder, verifies our signature, finds the same root and makes the same proofs."""
     sequencer = opened(tmp_path)
-    sequencer.append(numbered(70))
-    old = POLICY.check(sequencer.checkpoint_note)
-    sequencer.append(numbered(700, 70))
+    add(sequencer, numbered(70))
+    old = POLICY.check(sequencer.head_note)
+    add(sequencer, numbered(700, 70))
     peer = TilesReader(LocalBackend(tmp_path))
     checkpoint = peer.get_checkpoint()
     checkpoint.verify(Vkey.from_string(str(LOG_VERIFIER)))
@@ -94,6 +101,25 @@ def test_a_second_sequencer_is_refused(tmp_path: Path) -> None:
     opened(tmp_path)
 
 
+def test_after_a_failed_append_the_sequencer_knows_nothing(tmp_path: Path) -> None:
+    """Whether the entries went in is learnt by opening again; until then nothing is appended, proved or published."""
+    sequencer = Sequencer(CuttingStorage(FolderStorage(tmp_path), cut_at=4, done=True), key=OPERATOR, origin=ORIGIN)
+    sequencer.open()
+    note = sequencer.head_note
+    with pytest.raises(PowerCutError):
+        sequencer.append(numbered(2))
+    for attempt in (
+        lambda: sequencer.append(numbered(1)),
+        lambda: sequencer.publish(note),
+        lambda: sequencer.proof(0),
+        lambda: sequencer.consistency(0),
+    ):
+        with pytest.raises(LogError, match="not open"):
+            attempt()
+    sequencer.open()
+    assert sequencer.size == 2
+
+
 def test_an_entry_that_is_too_large_changes_nothing(tmp_path: Path) -> None:
     """A batch with an entry over 64 KiB is refused whole, and the log goes on."""
     sequencer = opened(tmp_path)
@@ -114,7 +140,7 @@ def test_another_key_can_not_continue_a_log(tmp_path: Path) -> None:
         wrong.close()
 
 
-@pytest.mark.parametrize("path", ["tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1", "checkpoint"])
+@pytest.mark.parametrize("path", ["tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1", "head"])
 def test_a_damaged_edge_stops_the_log(tmp_path: Path, path: str) -> None:
     """Nothing is ever signed on top of tiles that do not carry the stored checkpoint."""
     sequencer = opened(tmp_path)
@@ -140,14 +166,14 @@ def test_partial_tiles_do_not_pile_up(tmp_path: Path) -> None:
     """When a tile is full its partial forms go, so that a log's size on disk follows its entries."""
     sequencer = opened(tmp_path)
     for number in range(0, 300, 5):
-        sequencer.append(numbered(5, number))
+        add(sequencer, numbered(5, number))
     assert not (tmp_path / "tile/entries/000.p").exists()
     assert not (tmp_path / "tile/0/000.p").exists()
     assert (tmp_path / "tile/0/000").exists()
 
 
 BATCHES: list[Sequence[bytes]] = [numbered(2), numbered(252, 2), numbered(4, 254), numbered(1, 258)]
-WRITES = 1 + 3 + 3 + 8 + 3  # of the empty checkpoint, then of each batch; the third one fills a tile
+WRITES = 2 + 4 + 4 + 9 + 4  # of the empty head, then of each batch, each with its publication; the third fills a tile
 
 
 def survive(folder: Path, *, cut_at: int, done: bool) -> None:
@@ -157,27 +183,26 @@ def survive(folder: Path, *, cut_at: int, done: bool) -> None:
     seen: list[Checkpoint] = []
     sequencer = Sequencer(storage, key=OPERATOR, origin=ORIGIN)
     pending = list(BATCHES)
-    was_cut = False
-    while pending:
+    was_cut = finished = False
+    while not finished:
         try:
             sequencer.open()
-            if sequencer.size > len(acknowledged):  # it went in, though the append said otherwise
-                acknowledged.extend(pending.pop(0))
-            seen.append(POLICY.check(sequencer.checkpoint_note))
-            while pending:
-                sequencer.append(pending[0])
-                acknowledged.extend(pending.pop(0))
-                seen.append(POLICY.check(sequencer.checkpoint_note))
+            while not finished:
+                if sequencer.size > len(acknowledged):  # it went in, whatever the append said
+                    acknowledged.extend(pending.pop(0))
+                sequencer.publish(sequencer.head_note)
+                seen.append(POLICY.check(sequencer.head_note))
+                finished = not pending
+                if pending:
+                    sequencer.append(pending[0])
         except PowerCutError:
             assert not was_cut
             was_cut = True
-            with pytest.raises(LogError, match="not open"):
-                sequencer.append(numbered(1))
             storage.release()
             sequencer = Sequencer(storage, key=OPERATOR, origin=ORIGIN)
     assert was_cut
     assert [entry for _, entry in sequencer.entries()] == acknowledged == numbered(259)
-    final = POLICY.check(sequencer.checkpoint_note)
+    final = POLICY.check(sequencer.published_note or b"")
     for old in seen:
         check_consistent(sequencer, old, final)
     peer = TilesReader(LocalBackend(folder))
@@ -206,10 +231,10 @@ def test_any_history_of_batches_is_provable(
     """However a log grew and was reopened, every checkpoint it ever signed is a prefix of the last."""
     folder = tmp_path_factory.mktemp("log")
     sequencer = opened(folder)
-    seen = [POLICY.check(sequencer.checkpoint_note)]
+    seen = [POLICY.check(sequencer.head_note)]
     for count in steps:
-        sequencer.append(numbered(count, sequencer.size))
-        seen.append(POLICY.check(sequencer.checkpoint_note))
+        add(sequencer, numbered(count, sequencer.size))
+        seen.append(POLICY.check(sequencer.head_note))
         if data.draw(st.booleans()):
             sequencer.close()
             sequencer = opened(folder)

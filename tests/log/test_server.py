@@ -9,7 +9,6 @@ from starlette.applications import Starlette
 
 from broker.log import FolderStorage, Sequencer, routes
 from broker.log.service import LogService
-from broker.wire.envelopes import public_bytes
 from broker.wire.proofs import parse_policy, verify_proof
 from broker.wire.tiles import decode_entries
 from tests.log.support import (
@@ -33,7 +32,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     storage = FolderStorage(tmp_path)
     service = LogService(
         sequencer=Sequencer(storage, key=OPERATOR, origin=ORIGIN),
-        operator_key=public_bytes(OPERATOR),
+        operator=OPERATOR,
         publish=Broker().publish,
         now_us=Clock(),
         url=URL,
@@ -107,7 +106,7 @@ async def test_files_are_served_as_tlog_tiles_names_them(client: httpx.AsyncClie
     await post(client, asked())
     checkpoint = await client.get("/log/checkpoint")
     assert POLICY.check(checkpoint.content).size == 2
-    assert checkpoint.headers["cache-control"] == "no-store"
+    assert checkpoint.headers["cache-control"] == "public, max-age=2"
     assert checkpoint.headers["content-type"] == "text/plain; charset=utf-8"
     bundle = await client.get("/log/tile/entries/000.p/2")
     assert decode_entries(bundle.content, width=2) == [admission(), asked()]
@@ -115,6 +114,40 @@ async def test_files_are_served_as_tlog_tiles_names_them(client: httpx.AsyncClie
     assert "immutable" in bundle.headers["cache-control"]
     assert len((await client.get("/log/tile/0/000.p/2")).content) == 64
     assert (await client.head("/log/checkpoint")).status_code == 200
+
+
+async def test_what_a_cache_has_it_need_not_fetch(client: httpx.AsyncClient) -> None:
+    """Every file has a strong tag, and whoever names it is told that nothing changed; the checkpoint's changes."""
+    await post(client, admission())
+    paths = ["checkpoint", "policy", "tile/entries/000.p/1", "tile/0/000.p/1", f"proof/{leaf_of(admission())}"]
+    tags = {path: (await client.get(f"/log/{path}")).headers["etag"] for path in paths}
+    await post(client, asked())
+    for path, tag in tags.items():
+        answer = await client.get(f"/log/{path}", headers={"If-None-Match": f'"other", W/{tag}'})
+        if path == "checkpoint" or path.startswith("proof"):
+            assert (answer.status_code, answer.headers["etag"] == tag) == (200, False)
+        else:
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+            assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip", "gzip"), ("br, gzip;q=0.5", "gzip"), ("*", "gzip"), ("identity", None), ("gzip;q=0", None), ("", None)],
+)
+async def test_bundles_are_compressed_for_who_asks(
+    client: httpx.AsyncClient, accepted: str, encoding: str | None
+) -> None:
+    """Entry bundles alone; the tag is another one, and what a cache may give to whom is said."""
+    await post(client, admission())
+    plain = await client.get("/log/tile/entries/000.p/1", headers={"Accept-Encoding": "identity"})
+    answer = await client.get("/log/tile/entries/000.p/1", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert (answer.headers["etag"] == plain.headers["etag"]) == (encoding is None)
+    assert decode_entries(answer.content, width=1) == [admission()]
+    hashes = await client.get("/log/tile/0/000.p/1", headers={"Accept-Encoding": accepted})
+    assert "content-encoding" not in hashes.headers
 
 
 @pytest.mark.parametrize(
@@ -139,10 +172,10 @@ async def test_the_policy_names_this_log(client: httpx.AsyncClient) -> None:
 async def test_staged_tiles_are_not_served(tmp_path: Path) -> None:
     """After a crash before the checkpoint, a staged tile lies on disk, and nobody can fetch it."""
     folder = FolderStorage(tmp_path)
-    storage = CuttingStorage(folder, cut_at=4, done=False)  # empty checkpoint, two tiles, then the power goes
+    storage = CuttingStorage(folder, cut_at=5, done=False)  # two of the empty log, two tiles, then the power goes
     service = LogService(
         sequencer=Sequencer(storage, key=OPERATOR, origin=ORIGIN),
-        operator_key=public_bytes(OPERATOR),
+        operator=OPERATOR,
         publish=Broker().publish,
         now_us=Clock(),
     )

@@ -1,0 +1,1 @@
+"""How a head becomes public: asked of witnesses and mirrors, cosigned by a quorum, published."""
