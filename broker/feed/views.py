@@ -1,49 +1,35 @@
-"""What the pages say of requests and agencies, as values for the templates. Pure: from the book, at a given time."""
+"""What the pages say of requests, as values for the templates. Pure: from the book's values, at a given time."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import dropwhile, islice
 
-from broker.log.book import Admitted, Book, Posted, Status, Updated
-from broker.wire.encoding import EPOCH, format_time
+from broker.log.history.entries import Admitted, Posted, Revoked
+from broker.log.history.lists import Mark
+from broker.wire.encoding import to_base64
 from broker.wire.geo import Point, circle_area_m2
-from broker.wire.records import Area
-from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US, Limits
+from broker.wire.records import Update
+from broker.wire.rules import DAY_US, Limits
 
-PAGE_SIZE = 30
-_FIGURE_RADIUS = 92  # of the drawn circle, in the figure's own units (240 wide)
-_SCALE_STEPS_M = (50, 100, 200, 250, 500)
-_EXCLUDED = {
-    "lawful-assembly": "lawful assembly",
-    "lawful-expression": "lawful expression",
-    "profiling": "profiling",
-    "protected-traits": "people by protected traits",
-    "victim-personal-data": "personal data of victims",
-}
+from .texts import (
+    EXCLUDED,
+    Moment,
+    area_text,
+    count_text,
+    day,
+    duration_text,
+    incident_text,
+    moment,
+    place_text,
+    window_text,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time for people and for programs."""
-
-    text: str
-    iso: str
+Standing = Sequence[Admitted | Revoked]
+_EXCERPT = 220  # characters
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A circle drawn to scale: its radius and the scale bar's length in units of the figure, and the bar's label."""
-
-    radius: int
-    bar: float
-    label: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class RequestView:
-    """Everything a page shows of a request."""
+class Card:
+    """What a list shows of a request."""
 
     leaf: str
     index: int
@@ -52,31 +38,13 @@ class RequestView:
     status_text: str
     agency: str
     agency_name: str
-    agency_domain: str
-    admitted: Moment
-    admitted_by: str
-    evidence: str
     case: str
-    post_text: str
-    description: tuple[str, ...]
-    date: str
+    excerpt: str
     window: str
-    start: Moment
-    end: Moment
     place: str
     radius_m: int
-    area: str
-    figure: Figure
-    devices: str
-    contact: str
-    recipient: str
-    purpose: str
-    retention: str
-    sharing: tuple[str, ...]
-    excludes: tuple[str, ...]
     posted: Moment
-    expires: Moment
-    updates: tuple["UpdateView", ...]
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,197 +58,183 @@ class UpdateView:
 
 
 @dataclass(frozen=True, slots=True)
-class AgencyView:
-    """An agency's public record: who it is, who admitted it on what evidence, and what its requests add up to."""
+class AdmissionView:
+    """Who admitted an agency, on what evidence; and what has become of it since."""
 
-    agency: str
     name: str
     domain: str
     contact: str
-    records: tuple["RecordView", ...]
-    asked: int
-    open: int
-    resolved: int
-    withdrawn: int
-    refused: int
-    mean_area: str
-    mean_window: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecordView:
-    """One admission record."""
-
-    index: int
     at: Moment
     by: str
     evidence: str
+    index: int
+    leaf: str
     key: str
+    now: str
+    holds: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A stretch of the feed, newest first; `older` is the log index to ask for next, None at the end."""
+class RequestView:
+    """Everything a page shows of a request."""
 
-    requests: tuple[RequestView, ...]
-    older: int | None
+    card: Card
+    description: tuple[str, ...]
+    post_text: str
+    date: str
+    start: Moment
+    end: Moment
+    area: str
+    devices: str
+    contact: str
+    recipient: str
+    purpose: str
+    retention: str
+    sharing: tuple[str, ...]
+    excludes: tuple[str, ...]
+    expires: Moment
+    open_for: str
+    centre: str
+    updates: tuple[UpdateView, ...]
+    admission: AdmissionView
 
 
-def page_of(book: Book, posted: Iterable[Posted], *, before: int | None, now_us: int) -> Page:
-    """Return the requests logged before entry `before` (None: the newest), out of `posted`, newest first."""
-    rest = posted if before is None else dropwhile(lambda one: one.index >= before, posted)
-    found = list(islice(rest, PAGE_SIZE + 1))
-    older = found[PAGE_SIZE - 1].index if len(found) > PAGE_SIZE else None
-    return Page(tuple(view_request(book, one, now_us=now_us) for one in found[:PAGE_SIZE]), older)
+def card_of(mark: Mark, *, agency_name: str, description: str, answered: bool, now_us: int) -> Card:
+    """Return a list's view of a request."""
+    return Card(
+        leaf=mark.leaf,
+        index=mark.index,
+        title=incident_text(mark.incident),
+        status=mark.status,
+        status_text=_status_text(mark.status, mark.expires_us, now_us),
+        agency=mark.agency,
+        agency_name=agency_name,
+        case=mark.case,
+        excerpt=_excerpt(description),
+        window=window_text(mark.start_us, mark.end_us),
+        place=place_text(Point(mark.lat_e7, mark.lon_e7), 4),
+        radius_m=mark.radius_m,
+        posted=moment(mark.posted_us),
+        answered=answered,
+    )
 
 
-def view_request(book: Book, posted: Posted, *, now_us: int) -> RequestView:
-    """Return what there is to show of a request at `now_us`."""
-    request, agency = posted.request, posted.admission.agency
-    status = book.status(posted.leaf, now_us)
+def view_request(
+    posted: Posted, mark: Mark, updates: Sequence[tuple[int, Update]], standing: Standing, *, now_us: int
+) -> RequestView:
+    """Return what there is to show of a request at `now_us`; `standing` is its agency's, `mark` its own."""
+    request = posted.request
+    answered = any(update.kind == "answered" for _, update in updates)
     return RequestView(
-        leaf=posted.leaf,
-        index=posted.index,
-        title=request.incident.replace("-", " ").capitalize(),
-        status=status,
-        status_text=_status_text(status, request.expires_at, now_us),
-        agency=agency.agency,
-        agency_name=agency.name,
-        agency_domain=agency.domain,
-        admitted=moment(agency.admitted_at),
-        admitted_by=agency.admitted_by,
-        evidence=agency.evidence,
-        case=request.case,
-        post_text="first post of this case" if posted.post == 1 else "second and last post of this case",
+        card=card_of(
+            mark,
+            agency_name=posted.admission.agency.name,
+            description=request.description,
+            answered=answered,
+            now_us=now_us,
+        ),
         description=tuple(line for line in request.description.split("\n") if line.strip()),
+        post_text="first post of this case" if posted.post == 1 else "second and last post of this case",
         date=day(request.start),
-        window=window_text(request.start, request.end),
         start=moment(request.start),
         end=moment(request.end),
-        place=place_text(request.area.centre),
-        radius_m=request.area.radius_m,
         area=area_text(circle_area_m2(request.area.radius_m)),
-        figure=figure_of(request.area),
         devices=" and ".join(f"{kind}s" for kind in request.devices),
         contact=request.contact,
         recipient=request.recipient,
         purpose=request.purpose,
-        retention=_count(request.retention_days, "day"),
+        retention=count_text(request.retention_days, "day"),
         sharing=request.sharing,
-        excludes=tuple(_EXCLUDED.get(code, code) for code in request.excludes),
-        posted=moment(request.posted_at),
+        excludes=tuple(EXCLUDED.get(code, code) for code in request.excludes),
         expires=moment(request.expires_at),
-        updates=tuple(_update(updated) for updated in book.updates_of(posted.leaf)),
+        open_for=duration_text(request.expires_at - request.posted_at),
+        centre=place_text(request.area.centre),
+        updates=tuple(UpdateView(one.kind, one.note, moment(one.at), index) for index, one in updates),
+        admission=view_admission(posted.admission, standing),
     )
 
 
-def view_agency(book: Book, admitted: Admitted, *, refused: int, now_us: int) -> AgencyView:
-    """Return an agency's record; `refused` is how many of its envelopes intake turned away."""
+def view_admission(admitted: Admitted, standing: Standing) -> AdmissionView:
+    """Return the admission that a request was posted under, and whether it still is the one in force."""
     agency = admitted.agency
-    asked = list(book.requests_by(agency.agency))
-    statuses = [book.status(posted.leaf, now_us) for posted in asked]
-    areas = [circle_area_m2(posted.request.area.radius_m) for posted in asked]
-    windows = [posted.request.end - posted.request.start for posted in asked]
-    return AgencyView(
-        agency=agency.agency,
+    now, holds = _since(admitted, standing)
+    return AdmissionView(
         name=agency.name,
         domain=agency.domain,
         contact=agency.contact,
-        records=tuple(_record(record) for record in reversed(book.admissions(agency.agency))),
-        asked=len(asked),
-        open=statuses.count(Status.OPEN),
-        resolved=statuses.count(Status.RESOLVED),
-        withdrawn=statuses.count(Status.WITHDRAWN),
-        refused=refused,
-        mean_area=area_text(sum(areas) / len(areas)) if areas else "none yet",
-        mean_window=duration_text(sum(windows) // len(windows)) if windows else "none yet",
+        at=moment(agency.admitted_at),
+        by=agency.admitted_by,
+        evidence=agency.evidence,
+        index=admitted.index,
+        leaf=admitted.leaf,
+        key=to_base64(agency.key),
+        now=now,
+        holds=holds,
     )
 
 
 def rules_text(limits: Limits) -> tuple[str, ...]:
     """Return what every request has to keep to, a sentence each."""
     return (
-        f"a window of {duration_text(limits.window_min_us)} to {duration_text(limits.window_max_us)}, in the past",
-        f"at most {limits.look_back_max_us // DAY_US} days back",
-        f"a circle of {area_text(limits.area_min_m2)} to {area_text(limits.area_max_m2)}",
-        f"at most {limits.posts_per_case} posts a case, never edited or deleted",
-        f"open for {limits.open_for_max_us // DAY_US} days at the most",
+        (
+            f"It asks for a window of {duration_text(limits.window_min_us)} to {duration_text(limits.window_max_us)}"
+            f" that is over, and began at most {limits.look_back_max_us // DAY_US} days ago."
+        ),
+        f"It asks within a circle of {area_text(limits.area_min_m2)} to {area_text(limits.area_max_m2)}.",
+        (
+            "It names the incident by a type from the published list, with a case number, a description, and a contact"
+            " in the agency's official domain."
+        ),
+        (
+            f"A case is posted {limits.posts_per_case} times at the most. Nothing is edited or deleted: a request can"
+            " only be answered, resolved or withdrawn."
+        ),
+        (
+            f"It is open for {limits.open_for_max_us // DAY_US} days at the most, and an agency has at most"
+            f" {limits.open_per_agency} requests open at a time."
+        ),
+        (
+            f"It says what the footage is for, who else gets it, and how long it is kept:"
+            f" {limits.retention_max_days} days at the most."
+        ),
+        (
+            "It must rule out lawful assembly, lawful expression, profiling, people by protected traits, and personal"
+            " data of victims."
+        ),
+        (
+            f"A share is at most {limits.clips_per_share} clips of {duration_text(limits.clip_max_us)}, from devices"
+            " outdoors, without sound."
+        ),
     )
 
 
-def moment(at_us: int) -> Moment:
-    """Return a time to the minute, in UTC."""
-    at = _at(at_us)
-    return Moment(f"{_day(at)}, {at:%H:%M} UTC", format_time(at_us))
+def _since(admitted: Admitted, standing: Standing) -> tuple[str, bool]:
+    later = [one for one in standing if one.index > admitted.index]
+    if not later:
+        return "This admission is in force.", True
+    match later[-1]:
+        case Revoked(index, _, revocation):
+            return (
+                (
+                    f"Not any more: revoked on {moment(revocation.at).text} by {revocation.revoked_by}"
+                    f" (entry {index:,}): {revocation.reason}"
+                ),
+                False,
+            )
+        case Admitted(index, _, agency):
+            return (
+                f"Still admitted, by a newer record: since {moment(agency.admitted_at).text} (entry {index:,}).",
+                True,
+            )
 
 
-def day(at_us: int) -> str:
-    """Return a date in UTC, like 3 May 2026."""
-    return _day(_at(at_us))
-
-
-def window_text(start_us: int, end_us: int) -> str:
-    """Return a window of time, the date once where it begins and ends on one."""
-    start, end = _at(start_us), _at(end_us)
-    until = f"{end:%H:%M}" if start.date() == end.date() else f"{_day(end)}, {end:%H:%M}"
-    return f"{_day(start)}, {start:%H:%M} to {until} UTC"
-
-
-def duration_text(duration_us: int) -> str:
-    """Return hours and minutes."""
-    hours, minutes = divmod(duration_us // MINUTE_US, HOUR_US // MINUTE_US)
-    parts = [_count(hours, "hour") if hours else "", _count(minutes, "minute") if minutes or not hours else ""]
-    return " ".join(part for part in parts if part)
-
-
-def place_text(point: Point) -> str:
-    """Return coordinates to some ten metres, with hemispheres."""
-    north, east = "N" if point.lat >= 0 else "S", "E" if point.lon >= 0 else "W"
-    return f"{abs(point.lat):.5f}° {north}, {abs(point.lon):.5f}° {east}"
-
-
-def area_text(area_m2: float) -> str:
-    """Return an area in square kilometres and miles."""
-    return f"{area_m2 / 1e6:.3g} km² ({area_m2 / 2_589_988.11:.3g} sq mi)"
-
-
-def figure_of(area: Area) -> Figure:
-    """Return the circle to scale, with the longest scale bar that fits its radius."""
-    fitting = [step for step in _SCALE_STEPS_M if step <= area.radius_m] or [_SCALE_STEPS_M[0]]
-    bar_m = fitting[-1]
-    return Figure(
-        radius=_FIGURE_RADIUS,
-        bar=round(_FIGURE_RADIUS * bar_m / area.radius_m, 1),
-        label=f"{bar_m} m",
-        description=f"A circle of {area.radius_m} metres around {place_text(area.centre)}",
-    )
+def _excerpt(description: str) -> str:
+    text = next(line for line in description.split("\n") if line.strip())
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT].rsplit(' ', 1)[0]}…"
 
 
 def _status_text(status: str, expires_us: int, now_us: int) -> str:
     if status != "open":
-        return status
+        return "agency revoked" if status == "revoked" else status
     days = (expires_us - now_us) // DAY_US
-    return f"open, {_count(days, 'day')} left" if days else "open, ends within a day"
-
-
-def _update(updated: Updated) -> UpdateView:
-    update = updated.update
-    return UpdateView(kind=update.kind, note=update.note, at=moment(update.at), index=updated.index)
-
-
-def _record(admitted: Admitted) -> RecordView:
-    agency = admitted.agency
-    at = moment(agency.admitted_at)
-    return RecordView(admitted.index, at, agency.admitted_by, agency.evidence, agency.key.hex())
-
-
-def _at(at_us: int) -> datetime:
-    return EPOCH + timedelta(microseconds=at_us)
-
-
-def _day(at: datetime) -> str:
-    return f"{at.day} {at:%B %Y}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    return f"open, {count_text(days, 'day')} left" if days else "open, ends within a day"
