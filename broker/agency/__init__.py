@@ -1,19 +1,23 @@
 """An agency's tools: ask in public, fetch what was shared, open and check it. A library; the commands are elsewhere."""
 
 from .check import ClipReport, FileReport
-from .client import BundleInfo, InboxClient, LogClient, Submitted, fetch_policy
-from .errors import AgencyError, BundleError, RemoteError, RequestFileError, UnreachableError
+from .errors import AgencyError, AwaitingError, BundleError, RemoteError, RequestFileError, UnreachableError
 from .fetch import Fetched, FetchError, fetch
+from .inboxclient import BundleInfo, InboxClient
 from .keys import AgencyFolder, application, init
 from .line import new_http
+from .logclient import LogClient, Patience, Promised, Submitted, fetch_policy
 from .open import OpenedBundle, open_bundle
 from .post import Posted, post
-from .request_file import PreviewRow, RequestDraft, load_request_file, preview
-from .withdraw import update
+from .request_file import RequestDraft, load_request_file
+from .rulebook import PreviewRow, preview
+from .standing import Standing, read_standing
+from .updates import update
 
 __all__ = [
     "AgencyError",
     "AgencyFolder",
+    "AwaitingError",
     "BundleError",
     "BundleInfo",
     "ClipReport",
@@ -23,11 +27,14 @@ __all__ = [
     "InboxClient",
     "LogClient",
     "OpenedBundle",
+    "Patience",
     "Posted",
     "PreviewRow",
+    "Promised",
     "RemoteError",
     "RequestDraft",
     "RequestFileError",
+    "Standing",
     "Submitted",
     "UnreachableError",
     "application",
@@ -39,5 +46,6 @@ __all__ = [
     "open_bundle",
     "post",
     "preview",
+    "read_standing",
     "update",
 ]

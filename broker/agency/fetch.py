@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client import BundleInfo, InboxClient
 from .errors import AgencyError, RemoteError, UnreachableError
 from .files import make_folder
+from .inboxclient import BundleInfo, InboxClient
 from .keys import AgencyFolder
 
 GIVE_UP_AFTER = 3  # in a row that could not be reached: then it is the inbox, not the bundle

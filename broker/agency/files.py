@@ -31,3 +31,11 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
 def read_text(path: Path, *, max_bytes: int) -> str:
     """Read a file of at most `max_bytes` of UTF-8; raises AgencyError."""
     return files.read_text(path, max_bytes=max_bytes, error=AgencyError)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page for a browser, replacing it at once; raises AgencyError."""
+    try:
+        files.replace_durably(path, text.encode(), mode=files.PUBLIC_FILE)
+    except OSError as error:
+        raise AgencyError(f"{path} can't be written: {error.strerror}; choose another --preview") from error

@@ -1,24 +1,26 @@
 """An agency's folder: its keys, who it is, and whose log it believes.
 
-agency.key      Ed25519 signing key, PEM (PKCS #8)
+agency.key      Ed25519 signing key, PEM (PKCS #8); next.key and retired-*.key while and after it is rotated
 identity.txt    age identity, as age-keygen writes it: `age -d -i identity.txt` opens what was shared
 policy.txt      tlog-policy: the log that is believed, pinned
 agency.toml     id, name, domain, contact, where the log and the inbox are, the policy's file
-requests/<leaf>/request.dsse.json, request.tlog-proof, bundles/<sha256>.age
+log.json        how far the log was read, and what it says of the agency
+requests/<leaf>/request.dsse.json, request.tlog-proof, update-<entry>.dsse.json, bundles/<sha256>.age
 """
 
 import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pyrage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from broker.keyfiles import KeyFileError, create_signing_key, load_signing_key, read_secret, write_secret
-from broker.wire.encoding import WireError, format_time, to_base64
-from broker.wire.envelopes import public_bytes
+from broker.wire.encoding import WireError, format_time, from_base64, to_base64
+from broker.wire.envelopes import KEY_BYTES, public_bytes
 from broker.wire.proofs import MAX_POLICY_BYTES, Policy, parse_policy
 from broker.wire.records import Agency, Domain, Email, Line, Slug, explain
 
@@ -33,6 +35,11 @@ MAX_SETTINGS_BYTES = 65_536
 _IDENTITY_START = "AGE-SECRET-KEY-1"
 
 
+def _key_text(text: str) -> str:
+    from_base64(text, size=KEY_BYTES, what="operator_key")
+    return text
+
+
 class Settings(BaseModel):
     """What `agency.toml` holds."""
 
@@ -45,6 +52,7 @@ class Settings(BaseModel):
     log_url: str = Field(pattern=r"^https?://[^\s?#]+$")
     inbox_url: str = Field(pattern=r"^https?://[^\s?#]+$")
     policy: str = Field(default=POLICY_FILE, min_length=1)
+    operator_key: Annotated[str, AfterValidator(_key_text)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +134,13 @@ def init(
     inbox_url: str,
     policy: str,
     now_us: int,
+    operator_key: str | None = None,
 ) -> AgencyFolder:
-    """Make an agency's folder with new keys; `policy` is the tlog-policy's text. Overwrites nothing: AgencyError."""
-    given = {"id": agency, "name": name, "domain": domain, "contact": contact}
+    """Make an agency's folder with new keys; `policy` is the tlog-policy's text. Overwrites nothing: AgencyError.
+
+    `operator_key` (base64) is the one that admits agencies; without it, the log's word is taken for it.
+    """
+    given = {"id": agency, "name": name, "domain": domain, "contact": contact, "operator_key": operator_key}
     try:
         settings = Settings.model_validate({**given, "log_url": log_url, "inbox_url": inbox_url})
         parse_policy(policy)
@@ -150,14 +162,17 @@ def init(
     return AgencyFolder(path, settings)
 
 
-def application(folder: AgencyFolder) -> dict[str, str]:
-    """Return what an operator needs in order to admit the agency; nothing in it is secret."""
+def application(folder: AgencyFolder, *, key: bytes | None = None) -> dict[str, str]:
+    """Return what an operator needs in order to admit the agency; nothing in it is secret.
+
+    `key` (32 bytes) is the public half of another key than the one in use, for a rotation.
+    """
     return {
         "agency": folder.settings.id,
         "name": folder.settings.name,
         "domain": folder.settings.domain,
         "contact": folder.settings.contact,
-        "key": to_base64(public_bytes(folder.signing_key())),
+        "key": to_base64(public_bytes(folder.signing_key()) if key is None else key),
         "recipient": folder.recipient(),
     }
 
@@ -178,5 +193,6 @@ def _identity_text(now_us: int) -> bytes:
 
 def _settings_text(settings: Settings) -> str:
     # A JSON string of printable text is a TOML basic string too.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.model_dump().items()]
+    values = settings.model_dump(exclude_none=True)
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"

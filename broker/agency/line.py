@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from broker.wire.encoding import WireError, parse_json
+from broker.wire.encoding import WireError, parse_decimal, parse_json
 
 from .errors import RemoteError, UnreachableError
 
@@ -15,9 +15,13 @@ CONNECT_S = 10.0
 READ_S = 60.0
 OK = 200
 CREATED = 201
+ACCEPTED = 202
 PARTIAL = 206
+NOT_FOUND = 404
+UNAVAILABLE = 503
 _MAX_MESSAGE = 500
 _MAX_CODE = 64
+_MAX_RETRY_S = 3_600
 
 
 def new_http(*, transport: httpx.BaseTransport | None = None) -> httpx.Client:
@@ -62,7 +66,7 @@ class Line:
         sent = {"Accept-Encoding": "identity", **(headers or {})}
         try:
             with self._http.stream(method, f"{self.url}{path}", content=content, headers=sent) as answer:
-                if answer.status_code not in {OK, CREATED, PARTIAL}:
+                if answer.status_code not in {OK, CREATED, ACCEPTED, PARTIAL}:
                     raise self._refusal(answer)
                 yield answer
         except httpx.InvalidURL as error:
@@ -81,6 +85,7 @@ class Line:
 
     def _refusal(self, answer: httpx.Response) -> RemoteError:
         said = f"{self.url} refused ({answer.status_code})"
+        status, after_s = answer.status_code, _seconds(answer.headers.get("retry-after", ""))
         try:
             data = self._read(answer, MAX_ANSWER_BYTES)
             body = parse_json(data, max_bytes=MAX_ANSWER_BYTES)
@@ -90,5 +95,13 @@ class Line:
             case {"error": {"code": str(code), "message": str(text)}}:
                 # Somebody else's words on somebody's terminal: printable, and short.
                 message = "".join(char for char in text if char.isprintable())[:_MAX_MESSAGE]
-                return RemoteError(f"{said}: {message}", code=code[:_MAX_CODE], status=answer.status_code)
-        return RemoteError(f"{said} without a reason that can be read", status=answer.status_code)
+                return RemoteError(f"{said}: {message}", code=code[:_MAX_CODE], status=status, retry_after_s=after_s)
+        return RemoteError(f"{said} without a reason that can be read", status=status, retry_after_s=after_s)
+
+
+def _seconds(text: str) -> int | None:
+    """Return a Retry-After header's seconds; a date, which it may be too, is not worth a clock here."""
+    try:
+        return min(parse_decimal(text, what="Retry-After"), _MAX_RETRY_S)
+    except WireError:
+        return None

@@ -4,6 +4,7 @@ A request that was signed and never confirmed is taken up again by the same call
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from broker.wire.envelopes import MAX_ENVELOPE_BYTES
 from broker.wire.merkle import leaf_hash
 from broker.wire.records import Request
 
-from .client import LogClient
 from .errors import AgencyError, RemoteError
 from .files import make_folder, read_file, write_file
 from .keys import AgencyFolder
+from .logclient import LogClient, Submitted
+from .sending import OUTDATED, send_kept
 
 ENVELOPE_FILE = "request.dsse.json"
 PROOF_FILE = "request.tlog-proof"
-FINAL = frozenset({400, 403, 404, 409, 410, 413, 415, 422})
 _WHEN = {"posted_at", "expires_at"}
 
 
@@ -35,21 +36,14 @@ class Posted:
 
 def post(folder: AgencyFolder, request: Request, *, log: LogClient) -> Posted:
     """Post a request; raises RemoteError. Unless the log refused it, the envelope is kept: call again."""
-    envelope = _pending(folder, request) or request.sign(folder.signing_key())
-    leaf = leaf_hash(envelope).hex()
-    place = folder.request_folder(leaf)
-    make_folder(place)
-    write_file(place / ENVELOPE_FILE, envelope)
-    try:
-        submitted = log.submit(envelope)
-    except RemoteError as error:
-        # The log said no. Anything else, an answer that can't be believed among it, leaves open whether it is logged.
-        if error.status is not None and error.status in FINAL:
-            (place / ENVELOPE_FILE).unlink()
-            place.rmdir()
-        raise
-    write_file(place / PROOF_FILE, submitted.proof)
-    return Posted(leaf, submitted.index, Request.unverified(envelope), place)
+    kept = _pending(folder, request)
+    if kept is not None:
+        try:
+            return _send(folder, kept, log)
+        except RemoteError as error:
+            if error.code not in OUTDATED:
+                raise
+    return _send(folder, request.sign(folder.signing_key()), log)
 
 
 def requests(folder: AgencyFolder) -> Iterator[tuple[str, Request, bool]]:
@@ -63,8 +57,40 @@ def requests(folder: AgencyFolder) -> Iterator[tuple[str, Request, bool]]:
         yield leaf_hash(envelope).hex(), request, (file.parent / PROOF_FILE).exists()
 
 
+def same_but_when(one: Request, other: Request) -> bool:
+    """Tell whether two requests ask the same, whenever each is posted."""
+    return one.model_dump(exclude=_WHEN) == other.model_dump(exclude=_WHEN)
+
+
+def confirm(folder: AgencyFolder, leaf: str, *, log: LogClient) -> Submitted | None:
+    """Fetch and keep the proof of a request that was sent and never confirmed; None while there is none.
+
+    Raises RemoteError, with status 404 where the log does not hold the request.
+    """
+    place = folder.request_folder(leaf)
+    found = log.proof(read_file(place / ENVELOPE_FILE, max_bytes=MAX_ENVELOPE_BYTES))
+    if found is not None:
+        write_file(place / PROOF_FILE, found.proof)
+    return found
+
+
+def _send(folder: AgencyFolder, envelope: bytes, log: LogClient) -> Posted:
+    leaf = leaf_hash(envelope).hex()
+    place = folder.request_folder(leaf)
+    make_folder(place)
+    try:
+        submitted = send_kept(place / ENVELOPE_FILE, envelope, log=log)
+    except RemoteError:
+        if not (place / ENVELOPE_FILE).exists():
+            with suppress(OSError):  # something else lies in it
+                place.rmdir()
+        raise
+    write_file(place / PROOF_FILE, submitted.proof)
+    return Posted(leaf, submitted.index, Request.unverified(envelope), place)
+
+
 def _pending(folder: AgencyFolder, wanted: Request) -> bytes | None:
     for leaf, request, confirmed in requests(folder):
-        if not confirmed and request.model_dump(exclude=_WHEN) == wanted.model_dump(exclude=_WHEN):
+        if not confirmed and same_but_when(request, wanted):
             return read_file(folder.request_folder(leaf) / ENVELOPE_FILE, max_bytes=MAX_ENVELOPE_BYTES)
     return None

@@ -1,13 +1,15 @@
-"""A request from a TOML file and flags, and how it stands against the rules before it is posted. No network.
+"""A request from a TOML file and flags. No network.
 
 case = "26-001234"
 incident = "package-theft"
 description = "…"
-lat = 52.5200            # degrees, WGS 84
+lat = 52.5200            # degrees, WGS 84; or "52.52N", or both at once: at = "52.52N 13.405E"
 lon = 13.4050
-radius_m = 300           # or area_m2
+radius_m = 300           # or area_m2, or area_sq_mi
 start = 2026-05-04T19:00:00+02:00
 end = 2026-05-04T20:30:00+02:00
+zone = "Europe/Berlin"   # of times that don't say theirs
+window = "90 min"        # instead of start, or of end
 devices = ["camera", "doorbell"]
 purpose = "…"
 retention_days = 30
@@ -19,48 +21,38 @@ excludes = [...]         # what it declares not to serve: all that may not be as
 
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from broker import files
-from broker.wire.encoding import EPOCH, format_time
-from broker.wire.geo import Point, circle_area_m2
-from broker.wire.records import EXCLUDED_PURPOSES, Agency, Area, Line, Request, Slug, Text, explain
-from broker.wire.rules import DAY_US, DEFAULT_OPEN_FOR_US, MINUTE_US, Limits, Violation, check_posts, check_request
+from broker.wire.geo import Point
+from broker.wire.records import EXCLUDED_PURPOSES, Agency, Area, Line, Request, Slug, Text
+from broker.wire.rules import DAY_US, DEFAULT_OPEN_FOR_US
 
-from .errors import RequestFileError
+from .errors import Mistake, RequestFileError
+from .mistakes import from_validation, tell
+from .values import check_zone, degrees, moment_us, place, span_us, square_miles_m2
 
 MAX_FILE_BYTES = 65_536
-
-
-def _moment(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ValueError("is no time like 2026-05-04T19:00:00+02:00") from error
-    if not isinstance(value, datetime):
-        raise ValueError("is no time like 2026-05-04T19:00:00+02:00")  # noqa: TRY004 - pydantic collects ValueError
-    if value.utcoffset() is None:
-        raise ValueError("has no offset from UTC; write 2026-05-04T19:00:00+02:00, or Z")
-    return (value.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+Value = TypeVar("Value")
+_SIZE = ("radius_m", "area_m2", "area_sq_mi")
+_TIMES = ("start", "end", "window")
+# What a file may hold besides the fields of a draft, and is turned into them.
+FRIENDLY_KEYS = ("at", "area_sq_mi", "zone", "window")
 
 
 def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-MomentUs = Annotated[int, BeforeValidator(_moment)]
 Lines = Annotated[tuple[Line, ...], BeforeValidator(_listed)]
 
 
 class RequestDraft(BaseModel):
-    """What a request file holds; limits are not checked here, so that a preview can name all that is broken."""
+    """What an agency wants to ask; limits are not checked here, so that a preview can name all that is broken."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -71,8 +63,8 @@ class RequestDraft(BaseModel):
     lon: Annotated[float, Field(ge=-180, le=180)]
     radius_m: Annotated[int, Field(ge=1, le=100_000)] | None = None
     area_m2: Annotated[int, Field(ge=4, le=30_000_000_000)] | None = None
-    start: MomentUs
-    end: MomentUs
+    start: int
+    end: int
     devices: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ("camera", "doorbell")
     purpose: Line
     retention_days: Annotated[int, Field(ge=0, le=100_000)]
@@ -116,85 +108,122 @@ class RequestDraft(BaseModel):
         try:
             return Request.model_validate(values)
         except ValidationError as error:
-            raise RequestFileError(f"the request: {explain(error)}", key=_first_key(error)) from error
+            raise _wrong(from_validation(error), lambda _: "the request") from error
 
 
 def load_request_file(path: Path | None, overrides: Mapping[str, Any] | None = None) -> RequestDraft:
-    """Read a request file; what `overrides` gives (flags; None means not given) wins. Raises RequestFileError."""
-    where = str(path) if path is not None else "the request"
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(files.read_text(path, max_bytes=MAX_FILE_BYTES, error=RequestFileError))
-        except tomllib.TOMLDecodeError as error:
-            raise RequestFileError(f"{where} is no TOML: {error}") from error
+    """Read a request file; what `overrides` gives (flags; None means not given) wins.
+
+    Raises RequestFileError with a line for every mistake.
+    """
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    if "radius_m" in given or "area_m2" in given:  # the flag's size replaces the file's, in whichever unit
-        values.pop("radius_m", None)
-        values.pop("area_m2", None)
-    values.update(given)
+    file = {} if path is None else _read(path)
+
+    def where(key: str | None) -> str:
+        if key in given:
+            return f"--{key.replace('_', '-')}"
+        return "the request" if path is None else str(path)
+
+    mistakes: list[Mistake] = []
+    values = _merged(_plain_place(file, mistakes), _plain_place(given, mistakes))
+    _take_times(values, mistakes)
+    _take_rest(values)
+    failed = {one.key for one in mistakes}
+    try:
+        draft = RequestDraft.model_validate(values)
+    except ValidationError as error:
+        # What could not be read is told as such, and not as missing besides.
+        mistakes += [one for one in from_validation(error) if one.key not in failed]
+        raise _wrong(mistakes, where) from error
+    if mistakes:
+        raise _wrong(mistakes, where)
+    return draft
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(files.read_text(path, max_bytes=MAX_FILE_BYTES, error=RequestFileError))
+    except tomllib.TOMLDecodeError as error:
+        raise RequestFileError(f"{path} is no TOML: {error}") from error
+
+
+def _wrong(mistakes: list[Mistake], where: Callable[[str | None], str]) -> RequestFileError:
+    return RequestFileError(tell(mistakes, where), mistakes=mistakes)
+
+
+def _plain_place(values: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, Any]:
+    """Return a layer of values with its place and size as the draft has them."""
+    plain = dict(values)
+    if "at" in plain and ("lat" in plain or "lon" in plain):
+        mistakes.append(Mistake("at", "stands beside lat or lon; give one or the other"))
+    at = plain.pop("at", None)
+    if at is not None:
+        found = _tried("at", lambda: place(at), mistakes)
+        plain.update(zip(("lat", "lon"), found or (0.0, 0.0), strict=True))
+    for key in ("lat", "lon"):
+        if key in plain:
+            plain[key] = _tried(key, lambda: degrees(plain[key], north_south=key == "lat"), mistakes)  # noqa: B023 - called at once
+    if plain.get("area_sq_mi") is not None:
+        if "area_m2" in plain:
+            mistakes.append(Mistake("area_sq_mi", "stands beside area_m2; give one or the other"))
+        plain["area_m2"] = _tried("area_sq_mi", lambda: square_miles_m2(plain["area_sq_mi"]), mistakes) or 4
+    plain.pop("area_sq_mi", None)
+    return plain
+
+
+def _merged(file: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the file's values with the flags' over them; what a flag says in another way replaces the file's."""
+    kept = dict(file)
+    if any(key in given for key in _SIZE):
+        for key in _SIZE:
+            kept.pop(key, None)
+    if "window" in given:
+        kept.pop("start" if "end" in given else "end", None)
+    elif "end" in given and ("start" in given or "start" in kept):
+        kept.pop("window", None)
+    return {**kept, **given}
+
+
+def _take_times(values: dict[str, Any], mistakes: list[Mistake]) -> None:
+    """Replace start, end, window and zone by start and end in µs."""
+    zone = values.pop("zone", None)
+    if zone is not None:
+        zone = _tried("zone", lambda: check_zone(zone), mistakes)
+        if zone is None:
+            zone = "UTC"  # told already; the times are still looked at
+    given = {key: values.pop(key) for key in _TIMES if key in values}
+    times: dict[str, int | None] = {
+        key: _tried(key, lambda: moment_us(given[key], zone), mistakes)  # noqa: B023 - called at once
+        for key in ("start", "end")
+        if key in given
+    }
+    window = _tried("window", lambda: span_us(given["window"]), mistakes) if "window" in given else None
+    if len(given) == len(_TIMES):
+        mistakes.append(Mistake("window", "stands beside start and end; give two of the three"))
+    elif window is not None and len(given) == 1:
+        mistakes.append(Mistake("window", "needs a start or an end"))
+        times = {"start": 0, "end": 0}
+    elif "window" in given:
+        start, end = times.get("start"), times.get("end")
+        times = {"start": _less(end, window) if "end" in given else start,
+                 "end": end if "end" in given else _less(start, window, -1)}  # fmt: skip
+    values.update(times)
+
+
+def _less(at_us: int | None, window_us: int | None, sign: int = 1) -> int:
+    return (at_us or 0) - sign * (window_us or 0)
+
+
+def _take_rest(values: dict[str, Any]) -> None:
     if isinstance(values.get("description"), str):  # a text of several lines ends, in TOML, with a line break
         values["description"] = values["description"].strip("\n")
-    for key in ("lat", "lon"):
-        if type(values.get(key)) is int:  # whole degrees
-            values[key] = float(values[key])
     if type(values.get("expires_in_days")) is int:
         values["expires_in_days"] = float(values["expires_in_days"])
+
+
+def _tried(key: str, read: Callable[[], Value], mistakes: list[Mistake]) -> Value | None:
     try:
-        return RequestDraft.model_validate(values)
-    except ValidationError as error:
-        raise RequestFileError(f"{where}: {explain(error)}", key=_first_key(error)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewRow:
-    """One rule: what the request says to it, whether it is kept, and if not, why."""
-
-    rule: str
-    value: str
-    kept: bool
-    message: str = ""
-
-
-def preview(
-    request: Request, agency: Agency, *, now_us: int, earlier_posts: int = 0, limits: Limits | None = None
-) -> list[PreviewRow]:
-    """Return every rule, kept or broken, in the order in which the rules are published."""
-    limits = limits or Limits()
-    violations: list[Violation] = [
-        *check_request(request, agency, limits=limits, now_us=now_us),
-        *check_posts(earlier_posts, limits=limits),
-    ]
-    broken = {violation.rule: violation.message for violation in violations}
-    values = _values(request, earlier_posts)
-    rows = [PreviewRow(rule, value, rule not in broken, broken.get(rule, "")) for rule, value in values.items()]
-    # A rule that this table does not know yet must still be seen when it is broken.
-    rows += [
-        PreviewRow(rule, "", kept=False, message=message) for rule, message in broken.items() if rule not in values
-    ]
-    return rows
-
-
-def _values(request: Request, earlier_posts: int) -> dict[str, str]:
-    back_days = (request.posted_at - request.start) / DAY_US
-    return {
-        "window": f"{(request.end - request.start) / MINUTE_US:g} minutes",
-        "window-past": f"ends {format_time(request.end)}",
-        "look-back": f"begins {back_days:.1f} days back",
-        "area": f"radius {request.area.radius_m} m, {circle_area_m2(request.area.radius_m):,.0f} m2",
-        "posts-per-case": f"{request.case}: {earlier_posts} earlier",
-        "agency": request.agency,
-        "incident": request.incident,
-        "contact": request.contact,
-        "retention": f"{request.retention_days} days",
-        "excludes": ", ".join(request.excludes) or "nothing",
-        "devices": ", ".join(request.devices),
-        "expires": f"open for {(request.expires_at - request.posted_at) / DAY_US:g} days",
-        "posted-ahead": f"posted {format_time(request.posted_at)}",
-        "expired": f"until {format_time(request.expires_at)}",
-    }
-
-
-def _first_key(error: ValidationError) -> str | None:
-    where = error.errors(include_url=False, include_context=False)[0]["loc"]
-    return str(where[0]) if where else None
+        return read()
+    except ValueError as error:
+        mistakes.append(Mistake(key, str(error)))
+        return None

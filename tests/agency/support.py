@@ -24,7 +24,17 @@ from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import inclusion_proof, leaf_hash, node_hash, root_hash
 from broker.wire.notes import ED25519, Checkpoint, VerifierKey, sign_note
 from broker.wire.proofs import Policy, Proof, make_policy, parse_policy
-from broker.wire.records import EXCLUDED_PURPOSES, Area, FileDigest, Release, Request, SegmentStatement, SharedClip
+from broker.wire.records import (
+    EXCLUDED_PURPOSES,
+    Agency,
+    Area,
+    FileDigest,
+    Release,
+    Request,
+    Revocation,
+    SegmentStatement,
+    SharedClip,
+)
 from broker.wire.segments import WireAccessUnit, encode_segment, segment_digest
 
 NOW_US = 1_780_000_000_000_000
@@ -62,11 +72,38 @@ class TinyLog:
             return leaf_hash(self.entries[index])
         return node_hash(self._hash(level - 1, 2 * index), self._hash(level - 1, 2 * index + 1))
 
-    def proof(self, index: int) -> bytes:
+    def note(self) -> bytes:
         size = len(self.entries)
         checkpoint = Checkpoint(ORIGIN, size, root_hash(size, self._hash))
-        note = str(sign_note(checkpoint.text, ORIGIN, self.key)).encode()
-        return str(Proof(index, tuple(inclusion_proof(index, size, self._hash)), note)).encode()
+        return str(sign_note(checkpoint.text, ORIGIN, self.key)).encode()
+
+    def proof(self, index: int) -> bytes:
+        size = len(self.entries)
+        return str(Proof(index, tuple(inclusion_proof(index, size, self._hash)), self.note())).encode()
+
+
+OPERATOR_KEY = key_of("operator")
+
+
+def admission(key: bytes, *, agency: str = "northtown-police", at_us: int = NOW_US) -> bytes:
+    """Return an agency's record as the operator would log it."""
+    record = Agency(
+        agency=agency,
+        name="Northtown Police",
+        domain="northtown.example",
+        contact="desk@northtown.example",
+        key=key,
+        admitted_at=at_us,
+        admitted_by="the operator",
+        evidence="a letter",
+    )
+    return record.sign(OPERATOR_KEY)
+
+
+def revocation(*, agency: str = "northtown-police", at_us: int = NOW_US) -> bytes:
+    """Return the end of an agency's admission as the operator would log it."""
+    record = Revocation(agency=agency, at=at_us, revoked_by="the operator", reason="asked too much")
+    return record.sign(OPERATOR_KEY)
 
 
 def make_folder(path: Path, *, agency: str = "northtown-police") -> AgencyFolder:
@@ -80,6 +117,7 @@ def make_folder(path: Path, *, agency: str = "northtown-police") -> AgencyFolder
         inbox_url="http://broker/inbox",
         policy=POLICY_TEXT,
         now_us=NOW_US,
+        operator_key=to_base64(public_bytes(OPERATOR_KEY)),
     )
 
 

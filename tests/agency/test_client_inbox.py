@@ -21,7 +21,7 @@ from broker.agency import (
     open_bundle,
     post,
 )
-from broker.agency.client import BundleInfo
+from broker.agency.inboxclient import BundleInfo
 from broker.agency.line import new_http
 from broker.wire.encoding import from_base64
 from broker.wire.envelopes import public_bytes

@@ -12,6 +12,7 @@ import pytest
 
 from broker.agency import AgencyError, BundleError, open_bundle
 from broker.wire.encoding import to_base64
+from broker.wire.envelopes import public_bytes
 from broker.wire.records import SegmentStatement
 from tests.agency.support import (
     BundleMaker,
@@ -198,7 +199,7 @@ def test_another_request(maker: BundleMaker, tmp_path: Path) -> None:
     [
         ({"request": "0" * 64}, "another request"),
         ({"recipient": str(pyrage.x25519.Identity.generate().to_public())}, "another recipient"),
-        ({"device_key": bytes(32)}, "signed by key"),
+        ({"device_key": public_bytes(key_of("another device"))}, "signed by key"),
         ({"files": ()}, "files"),
     ],
 )

@@ -1,4 +1,4 @@
-"""HTTP to the log and to the inbox. What a server says is checked before it is believed; nothing here keeps state."""
+"""HTTP to the inbox. What a server says is checked before it is believed; nothing here keeps state."""
 
 import hashlib
 import os
@@ -11,10 +11,8 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.files import PRIVATE_FILE, sync_folder
-from broker.wire.encoding import WireError, to_base64
+from broker.wire.encoding import to_base64
 from broker.wire.inbox import AUTH_SCHEME, MAX_BUNDLE_BYTES
-from broker.wire.merkle import leaf_hash
-from broker.wire.proofs import MAX_POLICY_BYTES, Policy, verify_proof
 from broker.wire.records import Fetch
 
 from .errors import AgencyError, RemoteError, UnreachableError
@@ -26,58 +24,12 @@ _DIGEST_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """An entry that is logged: the proof (a tlog-proof's bytes) was verified under the pinned policy."""
-
-    index: int
-    leaf: str
-    proof: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class BundleInfo:
     """A bundle that the inbox holds."""
 
     id: str
     bytes: int
     sha256: str
-
-
-class LogClient:
-    """The public log, seen from an agency; `url` is where `entries`, `proof` and `policy` live."""
-
-    def __init__(self, url: str, *, policy: Policy, http: httpx.Client | None = None) -> None:
-        self._line = Line(url, http)
-        self._policy = policy
-
-    def submit(self, envelope: bytes) -> Submitted:
-        """Have an envelope logged, or found there, and verify the proof.
-
-        Raises RemoteError; UnreachableError when the same call may succeed later.
-        """
-        where = self._line.url
-        body = self._line.json("POST", "/entries", content=envelope, headers={"Content-Type": "application/json"})
-        if not isinstance(body, dict) or not isinstance(body.get("proof"), str):
-            raise RemoteError(f"{where} took the entry but gave no proof")
-        proof = body["proof"].encode()
-        leaf = leaf_hash(envelope).hex()
-        try:
-            index, _ = verify_proof(envelope, proof, self._policy)
-        except WireError as error:
-            raise RemoteError(f"{where} gave a proof that the pinned policy does not accept: {error}") from error
-        if body.get("leaf") != leaf or body.get("index") != index:
-            raise RemoteError(f"{where} names another entry than its proof does")
-        return Submitted(index, leaf, proof)
-
-
-def fetch_policy(url: str, *, http: httpx.Client | None = None) -> str:
-    """Return a log's policy as its operator publishes it: trust on first use, to be compared by other means."""
-    line = Line(url, http)
-    data = line.exchange("GET", "/policy", max_bytes=MAX_POLICY_BYTES)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RemoteError(f"{line.url}/policy is not UTF-8") from error
 
 
 class InboxClient:
