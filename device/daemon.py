@@ -3,7 +3,8 @@
 It faces the network and holds no secret that opens a clip: footage is sealed to the owner's public key as it is made.
 
     film thread -> keeper thread -> clip ring, state and outbox -> home link -> MQTT
-    MQTT -> neighbourhood link -> mailbox -> docket, at times of its own
+    the public log and its mirrors -> log reader -> follower, at times of its own
+    MQTT -> neighbourhood link -> mailbox -> docket, right after that
     control socket -> desk -> courier -> the one door
 
 What ends the daemon: a broken state, a fault of our own. What makes one of its loops wait, and is told as a problem: a
@@ -14,34 +15,28 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from broker.wire import topics
 from broker.wire.rules import DAY_US
 from device import keeper, link
+from device.asked import Asked, join_neighbourhood
 from device.clockwatch import ClockWatch, Reading
 from device.consent.docket import DeviceView
 from device.consent.errors import ConsentError
+from device.consent.reading.tables import SCHEMA as READING
 from device.consent.requests import SCHEMA as REQUESTS
 from device.control import SOCKET_NAME, ControlError, ControlServer
 from device.health import Vitals
 from device.names import CLIPS_NAME, KEY_NAME, OUTGOING_NAME, STATE_NAME
 from device.operations import make_operations
-from device.parts import (
-    Asked,
-    film_settings,
-    join_neighbourhood,
-    make_links,
-    owner_public,
-    requests_in,
-    tells_reviews,
-)
+from device.parts import film_settings, make_links, owner_public, tells_reviews
 from device.settings import DeviceSettings, SettingsError
+from device.ticks import ticks
 from device.vault.clipring import ClipRing
 from device.vault.errors import VaultError
 from device.vault.keys import DeviceKey
@@ -97,7 +92,7 @@ class Daemon:
         self._key = DeviceKey.load(home / KEY_NAME)
         self._owner = owner_public(home / settings.owner_file)
         name, storage = settings.device.name, settings.storage
-        self._state = State.open(home / STATE_NAME, schemas=[keeper.SCHEMA, REQUESTS, link.SCHEMA])
+        self._state = State.open(home / STATE_NAME, schemas=[keeper.SCHEMA, REQUESTS, READING, link.SCHEMA])
         last = self._state.get_meta(BELIEVED)
         self._clock = ClockWatch(self._read_clocks(), last_us=None if last is None else int(last))
         self._ring = ClipRing(
@@ -178,8 +173,7 @@ class Daemon:
             outbox=self._outbox,
             links=self._links,
             mailbox=self._mailbox,
-            docket=None if self._asked is None else self._asked.docket,
-            desk=None if self._asked is None else self._asked.desk,
+            asked=self._asked,
         )
 
     @property
@@ -196,7 +190,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self._stop.set)
         operations = make_operations(
             controls=self,
-            desk=None if self._asked is None else self._asked.desk,
+            asked=self._asked,
             ring=self._ring,
             ledger=self._ledger,
             device=self._view,
@@ -275,44 +269,33 @@ class Daemon:
             raise self._failure
 
     async def _ask_and_carry(self, asked: Asked) -> None:
-        def consider() -> None:
-            self._consider(asked)
+        async def look() -> None:
+            await asked.look(self._mailbox)
 
-        # What was withdrawn while we were off is learnt before what was approved then goes on.
-        await asyncio.sleep(asked.every_s)
-        await self._attempt("requests", consider)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._every(asked.every_s, "requests", consider), name="docket")
-            group.create_task(asked.courier.run(), name="courier")
+        try:
+            # What was withdrawn while we were off is learnt before what was approved then goes on.
+            await asyncio.sleep(asked.every_s)
+            await self._attempt("requests", look)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._every(asked.every_s, "requests", look), name="docket")
+                group.create_task(asked.courier.run(), name="courier")
+        finally:
+            await asked.files.aclose()
 
-    async def _every(self, interval_s: float, name: str, step: Callable[[], None]) -> None:
-        """Take a step off the event loop, at fixed times: what came in between does not show in when."""
-        while True:
+    async def _every(self, interval_s: float, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step at fixed times: neither what came in between nor what was found in it shows in when."""
+        async for _ in ticks(interval_s):
             await self._attempt(name, step)
-            await asyncio.sleep(interval_s)
 
-    async def _attempt(self, name: str, step: Callable[[], None]) -> None:
+    async def _attempt(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         # A recorder outlives a full disk and a state that is busy: it says so, and goes on at the next time.
         try:
-            await asyncio.to_thread(step)
+            await step()
         except (VaultError, ConsentError) as error:
             log.warning("paused", what=name, error=str(error))
             self._vitals.pauses[name] = str(error)
         else:
             self._vitals.pauses.pop(name, None)
-
-    def _consider(self, asked: Asked) -> None:
-        """Look at what was announced since the last time."""
-        arrived = self._mailbox.take_all()
-        try:
-            for topic, payload in arrived:
-                if topic == topics.CHECKPOINT and (problem := asked.log_watch.see(payload)):
-                    self._vitals.pauses["trust in the log"] = problem
-            asked.docket.consider(requests_in(arrived))
-        except VaultError:
-            for topic, payload in arrived:
-                self._mailbox.put(topic, payload)
-            raise
 
     def believed_us(self) -> int:
         """Return the time that deletes and closes: the wall clock, unless it has just leapt."""
@@ -321,7 +304,10 @@ class Daemon:
     def _read_clocks(self) -> Reading:
         return Reading(self._now_us(), time.monotonic_ns() // 1_000)
 
-    def _report(self) -> None:
+    async def _report(self) -> None:
+        await asyncio.to_thread(self._tell_health)
+
+    def _tell_health(self) -> None:
         self._reporter.health(self._vitals.health())
         self._reporter.reviews(self._vitals.waiting())
         self._ring.expire()

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from device import link
-from device.consent.desk import RequestDesk
-from device.consent.docket import Docket
+from device.asked import Asked
 from device.keeper import Keeper
+from device.logstatus import log_status
 from device.vault.clipring import ClipRing
 from device.vault.state import State
 from device.video.film import Film
@@ -31,8 +31,7 @@ class Vitals:
         outbox: link.Outbox,
         links: Sequence[link.MqttLink],
         mailbox: link.Mailbox,
-        docket: Docket | None,
-        desk: RequestDesk | None,
+        asked: Asked | None,
     ) -> None:
         self._device = device
         self._kind = kind
@@ -43,8 +42,7 @@ class Vitals:
         self._outbox = outbox
         self._links = links
         self._mailbox = mailbox
-        self._docket = docket
-        self._desk = desk
+        self._asked = asked
         self.pauses: dict[str, str] = {}
 
     def problem(self) -> str:
@@ -56,11 +54,13 @@ class Vitals:
             return f"camera {film.state}: {counters.source_lost}"
         if film.overfull:
             return "camera gives no keyframe for too long, so nothing is kept: set its keyframe interval to 1 or 2 s"
-        return next((f"{name} waits: {why}" for name, why in self.pauses.items()), "")
+        if self.pauses:
+            return next(f"{name} waits: {why}" for name, why in self.pauses.items())
+        return "" if self._asked is None else self._asked.follower.problem() or ""
 
     def waiting(self) -> int:
         """Return how many requests wait for the owner."""
-        return 0 if self._desk is None else self._desk.waiting()
+        return 0 if self._asked is None else self._asked.desk.waiting()
 
     def health(self) -> link.Health:
         """Return the payload of the health topic. Blocks on the state."""
@@ -102,10 +102,11 @@ class Vitals:
             "outbox": asdict(self._outbox.stats()),
             "links": [{"broker": str(one.address), **asdict(one.health)} for one in self._links],
             "requests": {
-                "known": 0 if self._desk is None else len(self._desk.requests()),
+                "known": 0 if self._asked is None else len(self._asked.desk.requests()),
                 "waiting": self.waiting(),
-                "unverified": 0 if self._docket is None else self._docket.refused_unverified,
+                "unverified": 0 if self._asked is None else self._asked.docket.refused_unverified,
                 "dropped": self._mailbox.dropped,
             },
+            "log": None if self._asked is None else log_status(self._asked.follower, self._asked.reader),
             "events": [dict(zip(EVENT_FIELDS, row, strict=True)) for row in rows],
         }

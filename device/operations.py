@@ -14,11 +14,13 @@ from typing import Any, Protocol
 from broker.wire.encoding import WireError, canonical, to_base64
 from broker.wire.envelopes import parse_envelope
 from broker.wire.records import Release
-from device.consent.desk import Offer, RequestDesk
+from device.asked import Asked
+from device.consent.desk import Offer
 from device.consent.docket import DeviceView
-from device.consent.errors import ConsentError, RefusedError
+from device.consent.errors import ConsentError, NotReadYetError, RefusedError
 from device.consent.requests import StoredRequest
 from device.control import Answer, Handler
+from device.logstatus import LogOperations, beside_request
 from device.vault.clipring import ClipRing
 from device.vault.disk import LocalDisk, sync_folder
 from device.vault.errors import StateFullError
@@ -50,14 +52,14 @@ class Controls(Protocol):
 def make_operations(
     *,
     controls: Controls,
-    desk: RequestDesk | None,
+    asked: Asked | None,
     ring: ClipRing,
     ledger: Ledger,
     device: DeviceView,
     device_key: DeviceKey,
     outgoing: Path,
 ) -> Mapping[str, Handler]:
-    """Return the handlers by name; without a neighbourhood there is no desk, and its operations say so."""
+    """Return the handlers by name; without a neighbourhood nobody asks, and its operations say so."""
     own = _Own(controls, ledger, device)
     handlers: dict[str, Handler] = {
         "status": own.status,
@@ -66,10 +68,15 @@ def make_operations(
         "ledger": own.ledger,
         "facts": own.facts,
     }
-    if desk is None:
-        return handlers | dict.fromkeys(_Asked.NAMES, _nobody_asks)
-    asked = _Asked(controls, desk, ring, device_key, outgoing)
-    return handlers | {name: getattr(asked, name) for name in _Asked.NAMES}
+    if asked is None:
+        return handlers | dict.fromkeys((*_Requests.NAMES, *LogOperations.NAMES), _nobody_asks)
+    requests = _Requests(controls, asked, ring, device_key, outgoing)
+    log = LogOperations(asked.follower, asked.reader)
+    return (
+        handlers
+        | {name: getattr(requests, name) for name in _Requests.NAMES}
+        | {name: getattr(log, name) for name in LogOperations.NAMES}
+    )
 
 
 async def _nobody_asks(arguments: Mapping[str, Any], body: bytes) -> Answer:
@@ -116,16 +123,15 @@ class _Own:
         return facts, b""
 
 
-class _Asked:
+class _Requests:
     """What concerns requests."""
 
     NAMES = ("requests", "request", "segments", "read_segment", "sign_release", "approve", "decline")
 
-    def __init__(
-        self, controls: Controls, desk: RequestDesk, ring: ClipRing, device_key: DeviceKey, outgoing: Path
-    ) -> None:
+    def __init__(self, controls: Controls, asked: Asked, ring: ClipRing, device_key: DeviceKey, outgoing: Path) -> None:
         self._controls = controls
-        self._desk = desk
+        self._desk = asked.desk
+        self._follower = asked.follower
         self._ring = ring
         self._key = device_key
         self._outgoing = outgoing
@@ -140,8 +146,12 @@ class _Asked:
     async def request(self, arguments: Mapping[str, Any], body: bytes) -> Answer:
         leaf = _take(arguments, str, "leaf")
         _nothing_more({}, body)
-        offer = await asyncio.to_thread(self._desk.offer, leaf)
-        return self._summary(offer), offer.stored.announcement
+
+        def read() -> Answer:
+            offer = self._desk.offer(leaf)
+            return self._summary(offer) | beside_request(self._follower, offer.verified), offer.stored.announcement
+
+        return await asyncio.to_thread(read)
 
     async def segments(self, arguments: Mapping[str, Any], body: bytes) -> Answer:
         clip = _take(arguments, str, "clip")
@@ -203,8 +213,10 @@ class _Asked:
     def _listed(self, stored: StoredRequest) -> dict[str, Any]:
         try:
             return self._summary(self._desk.offer(stored.leaf))
-        except RefusedError as error:  # the pinned keys were changed since
-            return {**_where_it_stands(stored), "message": f"no longer verifies: {error.message}"}
+        except NotReadYetError as error:
+            return {**_where_it_stands(stored), "message": str(error)}
+        except RefusedError as error:  # it never did, or the pinned keys or the log were changed since
+            return {**_where_it_stands(stored), "message": stored.message or f"no longer verifies: {error.message}"}
 
     def _summary(self, offer: Offer) -> dict[str, Any]:
         stored, verified = offer.stored, offer.verified

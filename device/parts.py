@@ -4,35 +4,18 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from broker.wire import topics
-from broker.wire.encoding import WireError, from_base64
-from broker.wire.envelopes import KEY_BYTES
 from broker.wire.geo import cell_of
-from broker.wire.proofs import Policy, parse_policy
-from broker.wire.rules import DAY_US
 from device import link
-from device.consent.desk import RequestDesk
-from device.consent.docket import DeviceView, Docket
-from device.consent.logwatch import LogWatch
-from device.consent.matching import ClipSpan
-from device.consent.policy import HouseholdPolicy
-from device.consent.requests import RequestStore
-from device.consent.trust import Trust
-from device.courier import Courier, Destination
 from device.link.links import request_subscriptions
-from device.names import OUTGOING_NAME
-from device.settings import DeviceSettings, MqttSection, NeighbourhoodSection, SettingsError, Zone
-from device.vault.clipring import ClipRing
+from device.settings import DeviceSettings, MqttSection, SettingsError, Zone
 from device.vault.disk import read_secret
 from device.vault.errors import VaultError
 from device.vault.keys import OwnerPublic
-from device.vault.ledger import Ledger
-from device.vault.state import State, Transaction
 from device.video.attention import AttentionSettings
 from device.video.codec.encoder import EncoderSettings
 from device.video.film_settings import FilmSettings
@@ -42,29 +25,6 @@ from device.video.source.capture import CaptureSettings, V4l2Settings, parse_sou
 from device.video.zones import Polygon, ZoneError, check_polygon
 
 log = structlog.get_logger()
-
-
-class RingShelf:
-    """The clip ring as the desk sees it."""
-
-    def __init__(self, ring: ClipRing) -> None:
-        self._ring = ring
-
-    def spans(self, start_us: int, end_us: int) -> Sequence[ClipSpan]:
-        """Return the clips that overlap a range."""
-        return [ClipSpan(clip.clip, clip.start_us, clip.until_us) for clip in self._ring.clips(start_us, end_us)]
-
-    def statements(self, clip: str) -> Sequence[bytes]:
-        """Return the envelopes of a clip's segment statements, in order."""
-        return [segment.statement for segment in self._ring.segments(clip)]
-
-    def pin(self, tx: Transaction, clip: str, reason: str) -> None:
-        """Keep a clip, within the pinned share."""
-        self._ring.pin(clip, reason, tx=tx)
-
-    def unpin(self, tx: Transaction, reason: str) -> None:
-        """Let go of what was pinned for a reason."""
-        self._ring.unpin(reason, tx=tx)
 
 
 def owner_public(path: Path) -> OwnerPublic:
@@ -77,21 +37,6 @@ def owner_public(path: Path) -> OwnerPublic:
         ) from error
     except VaultError as error:
         raise SettingsError(f"{path}: {error}") from error
-
-
-def requests_in(arrived: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Return (leaf hash, payload) of the messages that are requests; what has no such topic is dropped with a line."""
-    found = []
-    for topic, payload in arrived:
-        if topic == topics.CHECKPOINT:
-            continue
-        try:
-            _, leaf = topics.parse_request_topic(topic)
-        except WireError as error:
-            log.warning("message_dropped", kind="topic", why=str(error))
-            continue
-        found.append((leaf, payload))
-    return found
 
 
 def film_settings(settings: DeviceSettings, *, home: Path) -> FilmSettings:
@@ -164,16 +109,6 @@ def broker_address(home: Path, section: MqttSection, client_id: str) -> link.Bro
         raise SettingsError(f"MQTT settings: {error}") from error
 
 
-def pinned_policy(path: Path) -> Policy:
-    """Read the tlog-policy that says which log counts; raises SettingsError."""
-    try:
-        return parse_policy(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {error.strerror}; it holds the log's pinned key") from error
-    except (WireError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from error
-
-
 def may_be_one_broker(one: MqttSection, other: MqttSection) -> bool:
     """Tell whether two brokers may be one: at one address, whatever the port, since a broker may listen on several.
 
@@ -190,68 +125,6 @@ def may_be_one_broker(one: MqttSection, other: MqttSection) -> bool:
 def _addresses(host: str) -> set[str]:
     found = {str(info[4][0]).partition("%")[0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     return {"loopback" if ipaddress.ip_address(one).is_loopback else one for one in found}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What takes part in a neighbourhood, around one store; looked at every `every_s` seconds."""
-
-    docket: Docket
-    desk: RequestDesk
-    courier: Courier
-    log_watch: LogWatch
-    every_s: float
-
-
-def join_neighbourhood(
-    section: NeighbourhoodSection,
-    *,
-    settings: DeviceSettings,
-    home: Path,
-    state: State,
-    ring: ClipRing,
-    ledger: Ledger,
-    view: DeviceView,
-    now_us: Callable[[], int],
-    believed_us: Callable[[], int],
-) -> Asked:
-    """Make docket, desk, courier and log watch; raises SettingsError."""
-    pinned = pinned_policy(home / section.policy_file)
-    trust = Trust(policy=pinned, operator_key=from_base64(section.operator_key, size=KEY_BYTES))
-    policy = HouseholdPolicy(
-        indoor=settings.device.indoor,
-        indoor_takes_part=settings.device.indoor_takes_part,
-        look_back_us=int(section.look_back_days * DAY_US),
-    )
-    store, shelf = RequestStore(state), RingShelf(ring)
-    docket = Docket(
-        state,
-        store=store,
-        trust=trust,
-        policy=policy,
-        device=view,
-        shelf=shelf,
-        now_us=now_us,
-        believed_us=believed_us,
-    )
-    desk = RequestDesk(
-        state,
-        store=store,
-        docket=docket,
-        ledger=ledger,
-        trust=trust,
-        limits=policy.limits,
-        device=view,
-        shelf=shelf,
-        now_us=now_us,
-    )
-    destination = Destination(
-        inbox_url=section.inbox_url,
-        inbox_key=from_base64(section.inbox_key, size=KEY_BYTES),
-        owner_key=view.owner_key,
-    )
-    courier = Courier(desk, destination=destination, outgoing=home / OUTGOING_NAME)
-    return Asked(docket, desk, courier, LogWatch(state, pinned), section.consider_every_s)
 
 
 def make_links(

@@ -123,11 +123,24 @@ class HomeSection(MqttSection):
     home_assistant: bool = True
 
 
+class MirrorSection(Section):
+    """One who serves the public log as well."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    url: Annotated[str, Field(pattern=INBOX_URL_FORM)]
+
+
 class NeighbourhoodSection(Section):
-    """Whose requests count: the pinned keys, and where requests come from and bundles go to."""
+    """Whose requests count: the pinned keys, where the log is read, where requests come from and bundles go to."""
 
     mqtt: MqttSection
     policy_file: Path
+    unwitnessed: bool = False
+    log_url: Annotated[str, Field(pattern=INBOX_URL_FORM)]
+    mirrors: Annotated[tuple[MirrorSection, ...], Field(max_length=16)] = ()
+    log_ca_file: Path | None = None
+    log_every_s: Annotated[float, Field(ge=0.2, le=3_600)] = 60
+    log_max_age_h: Annotated[float, Field(gt=0, le=720)] = 24
     operator_key: Key
     inbox_url: Annotated[str, Field(pattern=INBOX_URL_FORM)]
     inbox_key: Key

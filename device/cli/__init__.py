@@ -18,9 +18,11 @@ app.command("device.cli.owner:app", name="owner", help="Make the key that opens 
 app.command("device.cli.review:app", name="review", help="See who asks, and decide.")
 app.command("device.cli.scene:app", name="scene", help="Draw films to test detectors with, and tell what is in them.")
 app.command("device.cli.video:app", name="video", help="See what motion sees in a film, and why; to tune it by.")
-app.command("broker.commands:broker_app", name="broker", help="Run a neighbourhood: MQTT, log, feed, inbox.")
-app.command("broker.commands:agency_app", name="agency", help="Ask in public, and open what was shared.")
-app.command("broker.commands:log_app", name="log", help="Check the public log.")
+app.command("broker.commands.neighbourhood:broker_app", name="broker", help="Run a neighbourhood: MQTT, log, feed.")
+app.command("broker.commands.agency:agency_app", name="agency", help="Ask in public, and open what was shared.")
+app.command("broker.commands.log:log_app", name="log", help="Check the public log.")
+app.command("broker.commands.witness:witness_app", name="witness", help="Vouch that a public log only grows.")
+app.command("broker.commands.mirror:mirror_app", name="mirror", help="Keep and serve a copy of a public log.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -269,7 +269,9 @@ async def _check(plan: Plan, facts: Facts, story: Story, teller: Teller) -> None
         log=plan.log("public"), parse=True,
     )  # fmt: skip
     story.log(folder / "log", facts, report)
-    teller.tell("public", f"checks the log: {report['size']} entries, every hash and rule holds")
+    teller.tell(
+        "public", f"checks the log: {report['size']} entries, every hash and rule holds; witness and mirror agree"
+    )
 
 
 async def _watch(plan: Plan, teller: Teller) -> None:

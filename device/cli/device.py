@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from broker import logs
-from broker.neighbourhood import Facts, read_facts
+from broker.facts import read_facts
 from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import WireError, format_time
 from broker.wire.topics import check_name
@@ -26,6 +26,8 @@ from device.vault.keys import DeviceKey, OwnerPublic
 
 from .common import Home
 from .errors import CommandError
+from .newdevice import is_unwitnessed, settings_text
+from .shownlog import export_evidence, log_rows, show_log
 
 MAX_PUBLIC_BYTES = 65_536
 logs.configure()  # to standard error, whatever a command imports: standard output is for answers
@@ -49,6 +51,10 @@ def device_init(
         str | None, Parameter(help="Your own broker for events, HOST:PORT; by default the neighbourhood's.")
     ] = None,
     seed: Annotated[int, Parameter(help="For scenes: which of the many possible films.")] = 1,
+    unwitnessed: Annotated[
+        bool,
+        Parameter(negative="", help="Put up with a neighbourhood whose log no mirror has to vouch for."),
+    ] = False,
 ) -> None:
     """Make a device's folder: its key, its settings (device.toml), and the pinned keys of whom it believes."""
     from device.video.source.capture import parse_source  # noqa: PLC0415 - cv2 and av take their time
@@ -65,8 +71,11 @@ def device_init(
     if (home / FILE_NAME).exists():
         raise CommandError(f"{home} is a device's folder already; choose another")
     facts = None if neighbourhood is None else read_facts(neighbourhood)
+    unwitnessed = facts is not None and is_unwitnessed(facts, allowed=unwitnessed)
     where = spec.location if spec.kind == "rtsp" else f"{spec.kind}:{spec.location}"
-    text = _settings_text(name=name, kind=kind, lat=lat, lon=lon, source=where, seed=seed, mqtt=mqtt, facts=facts)
+    text = settings_text(
+        name=name, kind=kind, lat=lat, lon=lon, source=where, seed=seed, mqtt=mqtt, facts=facts, unwitnessed=unwitnessed
+    )
     check_settings(tomllib.loads(text), "the device's settings")  # first, so that a mistake leaves nothing behind
     private_folder(home)
     if not (home / KEY_NAME).exists():
@@ -143,6 +152,38 @@ def device_check(
         raise CommandError(f"the store in {home} is damaged; see the findings above")
 
 
+@app.command(name="log")
+def device_log(
+    *,
+    home: Home,
+    export: Annotated[
+        Path | None, Parameter(help="Write what proves that the log contradicts itself into this folder.")
+    ] = None,
+    read_again: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Believe the log again after it contradicted itself: forget what was read, and read it anew as it is"
+            " shown now. The evidence is kept.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what this device has read of the public log, how fresh that is, and who vouches for it."""
+    client = ControlClient(home)
+    if read_again:
+        client.call("log_read_again")
+    if export is not None:
+        export_evidence(export, json.loads(client.exchange("log_evidence")[1]))
+    told = client.call("log")
+    if as_json:
+        say_json(told)
+        return
+    show_log(told)
+    if read_again:
+        say("what was read is forgotten; the log is read anew from its first entry")
+
+
 def _rebuild(home: Path) -> None:
     from device.vault.clipring import ClipRing  # noqa: PLC0415 - only this command needs it
     from device.vault.state import State  # noqa: PLC0415 - only this command needs it
@@ -181,58 +222,10 @@ def _show_status(status: dict[str, Any]) -> None:
     unsound = requests["unverified"]
     more = f", {unsound} announcement{'s' * (unsound != 1)} did not verify" if unsound else ""
     table.add_row("requests", f"{requests['waiting']} wait for you, {requests['known']} known{more}")
+    if status["log"] is not None:
+        for name, line in log_rows(status["log"]):
+            table.add_row(name, escape(line))
     for event in status["events"][:5]:
         label = f", {event['label']} (by {event['labelled_by']})" if event["label"] else ""
         table.add_row("event", f"{format_time(event['start_us'])} {event['kind']}, score {event['score']}{label}")
     Console().print(table)
-
-
-def _settings_text(
-    *, name: str, kind: str, lat: float, lon: float, source: str, seed: int, mqtt: str | None, facts: Facts | None
-) -> str:
-    own = mqtt or (None if facts is None else f"{facts.mqtt_host}:{facts.mqtt_port}")
-    lines = [
-        "# Settings of one device; all of them, with what they mean, are in config/device.toml.",
-        "[device]",
-        f"name = {_text(name)}",
-        f"kind = {_text(kind)}",
-        f"lat = {lat!r}",
-        f"lon = {lon!r}",
-        "",
-        "[camera]",
-        f"source = {_text(source)}",
-        f"seed = {seed}",
-    ]
-    if own is not None:
-        host, port = _host_and_port(own)
-        lines += ["", "[home]", f"host = {_text(host)}", f"port = {port}"]
-        lines += ["tls = true"] if mqtt is None and facts is not None and facts.mqtt_tls else []
-    if facts is not None:
-        lines += [
-            "",
-            "[neighbourhood]",
-            'policy_file = "policy.txt"',
-            f"operator_key = {_text(facts.operator_key)}",
-            f"inbox_url = {_text(facts.inbox_url)}",
-            f"inbox_key = {_text(facts.inbox_key)}",
-            "",
-            "[neighbourhood.mqtt]",
-            f"host = {_text(facts.mqtt_host)}",
-            f"port = {facts.mqtt_port}",
-            *(["tls = true"] if facts.mqtt_tls else []),
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _text(value: str) -> str:
-    # A JSON string of printable text is a TOML basic string too.
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        return text, 1883
-    if not port.isdecimal():
-        raise CommandError(f"--mqtt {text!r} is not HOST:PORT")
-    return host, int(port)

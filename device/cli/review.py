@@ -19,12 +19,13 @@ from rich.table import Table
 from broker import logs
 from broker.terminal import AsJson, say, say_json
 from broker.wire.encoding import format_time, from_base64, parse_time
-from broker.wire.proofs import parse_policy
 from broker.wire.records import Approval, Release, Request
 from broker.wire.rules import Limits
+from device.consent.reading.told import ToldView
 from device.consent.release import Bundle, ClipMaterial, DeviceFacts
 from device.consent.trust import Trust, VerifiedRequest
 from device.control import ControlClient
+from device.pinned import log_policy
 from device.settings import load_settings
 from device.vault.disk import read_secret
 from device.vault.keys import OwnerKey, unlock_owner
@@ -110,7 +111,7 @@ def review_approve(
     summary, announcement = client.exchange("request", leaf=leaf)
     if summary["state"] != "offered":
         raise CommandError(f"request {summary['leaf'][:12]} is {summary['state']}; only one that waits can be approved")
-    verified = _verified(home, summary["leaf"], announcement)
+    verified = _verified(home, summary, announcement)
     owner = unlock_owner(read_secret(owner_key), read_passphrase(passphrase_file, passphrase_fd))
     facts = client.call("facts")
     device = DeviceFacts(
@@ -169,14 +170,14 @@ def review_ledger(*, home: Home, as_json: AsJson = False) -> None:
         raise CommandError(f"the ledger does not hold: {problems[0]}")
 
 
-def _verified(home: Path, leaf: str, announcement: bytes) -> VerifiedRequest:
-    """Verify the request in this process too: the owner is not asked to believe the daemon."""
+def _verified(home: Path, summary: dict[str, Any], announcement: bytes) -> VerifiedRequest:
+    """Verify the request in this process too: what can be checked is not taken on the daemon's word."""
     section = load_settings(home).neighbourhood
     if section is None:
         raise CommandError(f"the settings in {home} have no [neighbourhood]")
-    policy = parse_policy((home / section.policy_file).read_text(encoding="utf-8"))
-    trust = Trust(policy=policy, operator_key=from_base64(section.operator_key))
-    return trust.verify(announcement, leaf=leaf)
+    leaf = summary["leaf"]
+    told = ToldView(summary["read"], leaf=leaf, operator_key=from_base64(section.operator_key))
+    return Trust(policy=log_policy(home, section), view=told).verify(announcement, leaf=leaf)
 
 
 def _chosen(

@@ -10,6 +10,8 @@ from broker.wire.encoding import format_time
 from device.consent.release import Bundle
 from device.consent.trust import VerifiedRequest
 
+from .shownlog import proof_in_words, record_in_words
+
 
 def show_request(summary: dict[str, Any]) -> None:
     """Show who asks, for what, on which terms, and which clips match."""
@@ -17,9 +19,11 @@ def show_request(summary: dict[str, Any]) -> None:
     area = request["area"]
     table = Table(show_header=False, box=None, pad_edge=False)
     rows = [
-        ("request", f"{summary['leaf']} (entry {summary['index']} of the public log)"),
+        ("request", summary["leaf"]),
         ("state", f"{summary['state']}{': ' + summary['message'] if summary['message'] else ''}"),
         ("agency", f"{agency['name']}, {agency['domain']}"),
+        ("in the log", proof_in_words(summary)),
+        ("its record", record_in_words(summary["record"])),
         ("admitted", f"by {agency['admitted_by']} on {agency['admitted_at'][:10]}: {agency['evidence']}"),
         ("case", f"{request['case']} ({request['incident']})"),
         ("asks", request["description"]),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from .story import Teller
 
 DOORBELL, CAMERA = "front-door", "driveway"
 LAT, LON = 52.5200, 13.4050
+COSIGNERS = ("witness", "mirror")
 SCENES = {DOORBELL: "scene:doorbell-visitor", CAMERA: "scene:driveway-walker"}
 
 
@@ -49,23 +51,37 @@ class Plan:
 
 
 async def start_neighbourhood(plan: Plan, teller: Teller, stack: contextlib.AsyncExitStack) -> None:
-    """Start the operator's process, and make the owner's key meanwhile."""
+    """Start the operator, a neighbour's witness and another's mirror; make the owner's key meanwhile."""
     private_folder(plan.out / "household")
     private_folder(plan.out / "logs")
     write_secret(plan.passphrase, secrets.token_urlsafe(18).encode() + b"\n")
-    ports = ("--mqtt-port", str(plan.mqtt_port), "--http-port", str(plan.http_port))
-    folder = str(plan.out / "neighbourhood")
-    with teller.working("starting broker, log, feed and inbox; making the owner's key"):
-        household = asyncio.create_task(
-            run(
-                "owner", "init", "--out", str(plan.out / "household"), "--passphrase-file", str(plan.passphrase),
-                log=plan.log("owner"),
-            )
-        )  # fmt: skip
-        log = plan.log("neighbourhood")
-        await stack.enter_async_context(serving(log, "broker", "run", "--dir", folder, *ports))
-        await household
+    hood = plan.out / "neighbourhood"
+    # They are told each other's addresses before anybody listens.
+    mqtt, http, *others = free_ports(2 + len(COSIGNERS))
+    ports = ("--mqtt-port", str(plan.mqtt_port or mqtt), "--http-port", str(plan.http_port or http))
+    operator = ("--dir", str(hood), *ports)
+    with teller.working("making the keys of operator, witness, mirror and owner"):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run("broker", "init", *operator, log=plan.log("operator")))
+            for kind, port in zip(COSIGNERS, others, strict=True):
+                who = ("--name", f"{kind}.example.org", "--url", f"http://127.0.0.1:{port}")
+                group.create_task(run(kind, "init", "--dir", str(plan.out / kind), *who, log=plan.log(kind)))
+            group.create_task(
+                run(
+                    "owner", "init", "--out", str(plan.out / "household"), "--passphrase-file", str(plan.passphrase),
+                    log=plan.log("owner"),
+                )
+            )  # fmt: skip
+        invited = [str(plan.out / kind / "cosigner.json") for kind in COSIGNERS]
+        await run("broker", "invite", *invited, "--dir", str(hood), log=plan.log("operator"))
+    with teller.working("starting broker, log, feed and inbox; a witness and a mirror of the log"):
+        for kind in COSIGNERS:
+            folders = ("--dir", str(plan.out / kind), "--neighbourhood", str(hood / FACTS_NAME))
+            await stack.enter_async_context(serving(plan.log(kind), kind, "run", *folders))
+        await stack.enter_async_context(serving(plan.log("neighbourhood"), "broker", "run", *operator))
     teller.tell("neighbourhood", "runs: MQTT broker, public log, feed and evidence inbox")
+    teller.tell("witness", "sees that the log only grows, and signs that")
+    teller.tell("mirror", "keeps and serves a copy of the whole log, and signs that")
     teller.tell("owner", "has a key that opens the footage; the devices get its public half alone")
 
 
@@ -109,6 +125,15 @@ async def admit_agency(plan: Plan, teller: Teller) -> None:
 def camera_source(plan: Plan) -> str:
     """Return what the camera films."""
     return SCENES[CAMERA] if plan.video is None else f"file:{plan.video}"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def fresh_folder(out: Path | None) -> Path:

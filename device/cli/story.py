@@ -20,7 +20,8 @@ from broker.wire.rules import MINUTE_US
 
 LAT, LON = 52.5203, 13.4054  # what the agency asks about
 COLOURS = {"front-door": "cyan", "driveway": "magenta", "owner": "green", "agency": "yellow", "operator": "blue",
-           "neighbourhood": "blue", "public": "blue"}  # fmt: skip
+           "neighbourhood": "blue", "public": "blue",
+           "witness": "yellow", "mirror": "yellow"}  # fmt: skip
 
 
 class Story:

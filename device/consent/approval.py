@@ -9,6 +9,7 @@ from broker.wire.records import Approval
 from broker.wire.rules import Limits
 
 from .errors import ApprovalError
+from .policy import ended
 from .trust import VerifiedRequest
 
 _MAKER: Final = object()
@@ -55,7 +56,7 @@ def _timing(approval: Approval, verified: VerifiedRequest, limits: Limits, now_u
     if approval.approved_at > now_us + limits.clock_skew_us:
         yield "the approval is dated in the future"
     if verified.closed_by is not None:
-        yield f"the agency has {verified.closed_by} the request"
+        yield ended(verified.closed_by)
     if verified.request.expires_at <= now_us:
         yield "the request has expired"
 

@@ -18,6 +18,7 @@ from device.vault.state import State, Transaction
 from .approval import Approved, check_approval
 from .docket import ClipShelf, DeviceView, Docket
 from .errors import ConsentError
+from .reading.follower import Follower
 from .requests import RequestState, RequestStore, Step, StoredRequest
 from .trust import Trust, VerifiedRequest
 
@@ -54,6 +55,7 @@ class RequestDesk:
         docket: Docket,
         ledger: Ledger,
         trust: Trust,
+        reading: Follower,
         limits: Limits,
         device: DeviceView,
         shelf: ClipShelf,
@@ -64,6 +66,7 @@ class RequestDesk:
         self._docket = docket
         self._ledger = ledger
         self._trust = trust
+        self._reading = reading
         self._limits = limits
         self._device = device
         self._shelf = shelf
@@ -85,6 +88,7 @@ class RequestDesk:
 
     def check_release(self, release: Release) -> None:
         """Raise ConsentError unless a release says only what this device filmed for a request that is on offer."""
+        self._refuse_on_hold()
         offer = self.offer(release.request)
         if offer.stored.state is not RequestState.OFFERED:
             raise ConsentError(
@@ -108,6 +112,7 @@ class RequestDesk:
         self, envelope: bytes, *, bundle: str, bundle_sha256: str, bundle_bytes: int, upload_seed: bytes
     ) -> Approved:
         """Keep the owner's approval of a bundle that lies ready; digest and size are measured from its file."""
+        self._refuse_on_hold()
         now_us = self._now_us()
         leaf = _request_of(envelope)
         offer = self.offer(leaf)
@@ -148,18 +153,21 @@ class RequestDesk:
         """Keep that sending begins or goes on, before its next byte; None if there is nothing to send.
 
         What expired or was withdrawn before its first byte is closed. What was on its way by then gets no more bytes;
-        but only the inbox knows whether all had arrived, so it is asked.
+        but only the inbox knows whether all had arrived, so it is asked. While nothing of the log counts, all waits.
         """
-        now_us = self._now_us()
+        now_us, hold, logged = self._now_us(), self._reading.hold(), self._reading.request(leaf)
+        closed_by = None if logged is None else logged.closed
         with self._state.transaction() as tx:
             stored = self._store.get(leaf, tx)
             if stored is None or stored.state not in {RequestState.APPROVED, RequestState.RELEASED}:
                 return None
-            reason = stored.closed_by or ("expired" if stored.expires_us <= now_us else None)
+            reason = stored.closed_by or closed_by or ("expired" if stored.expires_us <= now_us else None)
             if reason is not None and stored.state is RequestState.RELEASED:
                 return Sending(stored, closed_by=reason)
             if reason is not None:
                 self._docket.close(tx, leaf, reason, now_us)
+                return None
+            if hold is not None:
                 return None
             if stored.state is RequestState.APPROVED:
                 self._store.step(tx, leaf, Step.RELEASE, now_us=now_us)
@@ -191,6 +199,11 @@ class RequestDesk:
         self._store.step(tx, leaf, Step.FAIL, now_us=now_us, rule="inbox", message=reason[:500])
         self._ledger.append(tx, "not-received", {"request": leaf, "reason": reason[:500]}, now_us)
         self._shelf.unpin(tx, leaf)
+
+    def _refuse_on_hold(self) -> None:
+        hold = self._reading.hold()
+        if hold is not None:
+            raise ConsentError(f"nothing can be approved now: {hold}")
 
     def _filmed(self, offer: Offer) -> dict[int, SegmentStatement]:
         found = {}

@@ -1,8 +1,12 @@
 """What becomes of announcements: known, verified, judged by the limits, matched, offered; and closed in the end.
 
+What is announced waits until the device has read the log as far as that, and while nothing of the log counts. What
+ends a request is read in the log, whether anybody announces it or not.
+
 1. Each step reads the state it is about and changes it in one transaction: what another thread decided meanwhile is
    seen, never overridden.
-2. What does not verify leaves no trace but a count: nobody can fill this disk by publishing.
+2. What does not verify leaves no trace but a count, and what is not read yet has bounded room: nobody can fill this
+   disk by publishing.
 3. Nothing here publishes, and nothing depends on when an announcement arrived, but on when it is considered.
 4. What our clock, which may be wrong, speaks against is not refused for good: it is judged again at the next look.
 
@@ -16,20 +20,26 @@ from typing import Literal, Protocol
 import structlog
 
 from broker.wire.geo import Point
+from broker.wire.proofs import parse_proof
+from broker.wire.records import Request
 from broker.wire.rules import DAY_US, MINUTE_US
+from broker.wire.topics import parse_announcement
 from device.vault.state import State, Transaction
 
-from .errors import RefusedError
+from .errors import NotReadYetError, RefusedError
 from .matching import ClipSpan, concerns, matching_clips
-from .policy import HouseholdPolicy, refusals
-from .requests import CLOSABLE, RequestState, RequestStore, Step, StoredRequest
+from .policy import HouseholdPolicy, ended, refusals
+from .reading.follower import Follower
+from .requests import CLOSABLE, RequestState, RequestStore, Step
 from .trust import Trust, VerifiedRequest
 
 log = structlog.get_logger()
 
 SETTLING_US = 2 * MINUTE_US  # longer than a clip takes from the first frame to the ring
 KEPT_US = 30 * DAY_US  # how long after its expiry a request without a decision is shown
-NOT_YET = frozenset({"posted-ahead"})  # by our clock, which may be behind
+NOT_YET = frozenset({"posted-ahead", "expired"})  # by our clock, which may be behind or ahead
+BY_THE_LOG = frozenset({"admission", "revoked", "signature", "not-in-log"})  # as it was read: nothing, if it lies
+MOST_AWAITED = 500  # announcements that wait until the log is read so far
 
 
 class ClipShelf(Protocol):
@@ -69,6 +79,7 @@ class Docket:
         *,
         store: RequestStore,
         trust: Trust,
+        reading: Follower,
         policy: HouseholdPolicy,
         device: DeviceView,
         shelf: ClipShelf,
@@ -79,11 +90,13 @@ class Docket:
         self._state = state
         self._store = store
         self._trust = trust
+        self._reading = reading
         self._policy = policy
         self._device = device
         self._shelf = shelf
         self._now_us = now_us
         self._believed_us = believed_us
+        self._heeded = -1  # how much of the log was read when it was last asked what it says of our requests
         self.refused_unverified = 0
 
     def consider(self, announced: Iterable[tuple[str, bytes]]) -> None:
@@ -93,11 +106,19 @@ class Docket:
                 continue
             try:
                 verified = self._trust.verify(payload, leaf=leaf)
+            except NotReadYetError as early:
+                self._doubt(payload)
+                self._await(leaf, payload, early.request)
             except RefusedError as error:
+                if error.rule in BY_THE_LOG and self._reading.contradiction is not None:
+                    self._await(leaf, payload, Request.unverified(parse_announcement(payload).envelope))
+                    continue
                 self.refused_unverified += 1
+                self._doubt(payload, error)
                 log.warning("request_refused", leaf=leaf[:16], rule=error.rule, reason=error.message)
-                continue
-            self._consider(verified, payload)
+            else:
+                self._consider(verified, payload)
+        self._heed_the_log()
         self._judge_again()
         self.expire()
 
@@ -110,25 +131,56 @@ class Docket:
         with self._state.transaction() as tx:
             self._store.forget(tx, expired_before_us=now_us - KEPT_US)
 
-    def _consider(self, verified: VerifiedRequest, payload: bytes) -> None:
+    def _await(self, leaf: str, payload: bytes, request: Request) -> None:
+        """Keep an announcement that can't be judged yet."""
         now_us = self._now_us()
-        with self._state.transaction() as tx:
-            known = self._store.get(verified.leaf, tx)
-            if known is not None:
-                self._update(tx, known, verified, payload, now_us)
-                return
-        broken, found = self._judged(verified, now_us)
-        if "expired" in broken:
+        if request.expires_at <= now_us:
             return  # if it is our clock that runs ahead, it will be announced again
         with self._state.transaction() as tx:
-            leaf, request = verified.leaf, verified.request
+            if self._store.get(leaf, tx) is not None:
+                return
+            if self._store.count(RequestState.ANNOUNCED) >= MOST_AWAITED:
+                self.refused_unverified += 1
+                return
             settles_us = request.end + SETTLING_US
             self._store.announce(tx, leaf, payload, expires_us=request.expires_at, settles_us=settles_us, now_us=now_us)
-            if verified.updates:
-                count = len(verified.updates)
-                self._store.renew(tx, leaf, payload, updates=count, closed_by=verified.closed_by)
+
+    def _consider(self, verified: VerifiedRequest, payload: bytes) -> None:
+        leaf, request = verified.leaf, verified.request
+        if self._reading.hold() is not None:
+            self._await(leaf, payload, request)
+            return
+        if self._store.get(leaf) is not None:
+            return
+        now_us = self._now_us()
+        broken, found = self._judged(verified, now_us)
+        if "expired" in broken:
+            return
+        with self._state.transaction() as tx:
+            settles_us = request.end + SETTLING_US
+            self._store.announce(tx, leaf, payload, expires_us=request.expires_at, settles_us=settles_us, now_us=now_us)
             self._settle(tx, leaf, broken, found, now_us)
         log.info("request_considered", leaf=leaf[:16], rules=sorted(broken))
+
+    def _doubt(self, payload: bytes, error: RefusedError | None = None) -> None:
+        """Have the head compared under which something was announced that was not read."""
+        if error is None or error.rule == "not-in-log":
+            self._reading.doubt(parse_proof(parse_announcement(payload).proof).checkpoint)
+
+    def _heed_the_log(self) -> None:
+        """Close what was withdrawn, resolved or revoked, by the log alone."""
+        size = self._reading.size
+        if size == self._heeded:
+            return
+        now_us = self._now_us()
+        for stored in self._store.every(*CLOSABLE, RequestState.RELEASED):
+            logged = self._reading.request(stored.leaf)
+            if logged is None or logged.closed is None or logged.closed == stored.closed_by:
+                continue
+            with self._state.transaction() as tx:
+                self._store.set_closed(tx, stored.leaf, logged.closed)
+                self.close(tx, stored.leaf, logged.closed, now_us)
+        self._heeded = size
 
     def _judged(self, verified: VerifiedRequest, now_us: int) -> tuple[dict[str, str], list[ClipSpan]]:
         """Return what stands against a request (rule: message), and the clips that match if nothing does."""
@@ -153,12 +205,19 @@ class Docket:
 
     def _judge_again(self) -> None:
         """Look once more at what our clock, or the end of a film on its way into the ring, may decide otherwise now."""
+        if self._reading.hold() is not None:
+            return
         now_us = self._now_us()
         for stored in self._store.unsettled(now_us):
             try:
                 verified = self._trust.verify(stored.announcement, leaf=stored.leaf)
-            except RefusedError:
-                continue  # the pinned keys have changed; it expires where it is
+            except NotReadYetError:
+                continue
+            except RefusedError as error:
+                if stored.state is RequestState.ANNOUNCED:
+                    self._doubt(stored.announcement, error)
+                    self._refuse(stored.leaf, error, now_us)
+                continue  # else the pinned keys have changed; it expires where it is
             broken, found = self._judged(verified, now_us)
             with self._state.transaction() as tx:
                 current = self._store.get(stored.leaf, tx)
@@ -181,22 +240,19 @@ class Docket:
         for clip in found:
             self._shelf.pin(tx, clip.clip, leaf)
 
-    def _update(
-        self, tx: Transaction, known: StoredRequest, verified: VerifiedRequest, payload: bytes, now_us: int
-    ) -> None:
-        if len(verified.updates) > known.updates:  # an operator can't take an update back by leaving it out
-            count = len(verified.updates)
-            self._store.renew(tx, known.leaf, payload, updates=count, closed_by=verified.closed_by)
-            if verified.closed_by is not None:
-                self.close(tx, known.leaf, verified.closed_by, now_us)
+    def _refuse(self, leaf: str, error: RefusedError, now_us: int) -> None:
+        with self._state.transaction() as tx:
+            current = self._store.get(leaf, tx)
+            if current is not None and current.state is RequestState.ANNOUNCED:
+                self._store.step(tx, leaf, Step.REFUSE, now_us=now_us, rule=error.rule, message=error.message)
+        log.warning("request_refused", leaf=leaf[:16], rule=error.rule, reason=error.message)
 
     def close(self, tx: Transaction, leaf: str, reason: str, now_us: int) -> None:
         """Close a request that is open still, whatever it was when somebody decided to."""
         current = self._store.get(leaf, tx)
         if current is None or current.state not in CLOSABLE:
             return
-        step = Step.WITHDRAW if reason == "withdrawn" else Step.EXPIRE
-        message = "the request has expired" if reason == "expired" else f"the agency has {reason} the request"
-        self._store.step(tx, leaf, step, now_us=now_us, rule=reason, message=message)
+        step = Step.WITHDRAW if reason in {"withdrawn", "revoked"} else Step.EXPIRE
+        self._store.step(tx, leaf, step, now_us=now_us, rule=reason, message=ended(reason))
         self._shelf.unpin(tx, leaf)
         log.info("request_closed", leaf=leaf[:16], rule=reason)

@@ -86,11 +86,16 @@ SCHEMA = Schema(
                 leaf TEXT NOT NULL REFERENCES requests (leaf) ON DELETE CASCADE, clip TEXT NOT NULL,
                 start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, PRIMARY KEY (leaf, clip)) STRICT""",
         ),
+        (
+            # Announcements had another form, and come again; what was decided stays.
+            "DELETE FROM requests WHERE approval IS NULL AND state <> 'declined'",
+            "ALTER TABLE requests DROP COLUMN updates",
+        ),
     ),
 )
 _COLUMNS = (
-    "leaf, state, rule, message, announcement, expires_us, changed_us, updates, closed_by,"
-    " approval, bundle, upload_seed, receipt"
+    "leaf, state, rule, message, announcement, expires_us, changed_us, closed_by, approval, bundle, upload_seed,"
+    " receipt"
 )
 
 
@@ -98,8 +103,8 @@ _COLUMNS = (
 class StoredRequest:
     """One request as the device keeps it.
 
-    `updates` counts those that came with the newest announcement, `closed_by` is what they say (withdrawn, resolved);
-    `bundle` is a file name in the outgoing folder.
+    `closed_by` is what the log says of it since (withdrawn, resolved, revoked); `bundle` is a file name in the outgoing
+    folder.
     """
 
     leaf: str
@@ -109,7 +114,6 @@ class StoredRequest:
     announcement: bytes
     expires_us: int
     changed_us: int
-    updates: int
     closed_by: str | None
     approval: bytes | None
     bundle: str | None
@@ -201,12 +205,9 @@ class RequestStore:
         except sqlite3.IntegrityError as error:
             raise ConsentError(f"request {leaf[:12]} is known already") from error
 
-    def renew(self, tx: Transaction, leaf: str, announcement: bytes, *, updates: int, closed_by: str | None) -> None:
-        """Keep a newer announcement (one with more updates) of a known request, and what it says."""
-        tx.execute(
-            "UPDATE requests SET announcement = ?, updates = ?, closed_by = ? WHERE leaf = ?",
-            (announcement, updates, closed_by, leaf),
-        )
+    def set_closed(self, tx: Transaction, leaf: str, closed_by: str) -> None:
+        """Keep what the log says of a request since."""
+        tx.execute("UPDATE requests SET closed_by = ? WHERE leaf = ?", (closed_by, leaf))
 
     def forget(self, tx: Transaction, *, expired_before_us: int) -> int:
         """Delete what ended without a decision and expired before a time; returns how many."""

@@ -1,37 +1,62 @@
-"""Whom a device believes: the only maker of a `VerifiedRequest`. Pure; the pinned keys are passed in.
+"""Whom a device believes: the only maker of a `VerifiedRequest`. Pure; what was read of the log is passed in.
 
 "Is it valid" stands here and always raises; whether it matters to this household now is for `policy` and `matching`.
 A request is verified when, in this order,
 
 1. it is in a log of the pinned policy (inclusion proof under a checkpoint that the log and the quorum signed),
-2. its agency's admission is in that log before it, signed by the pinned operator key,
-3. the agency's admitted key signed it,
-4. every update that came with it is in the log after it and signed by the same key.
+2. the device has itself read the log as far as that: until then it is not judged (NotReadYetError),
+3. its agency's admission is in force at its entry: in the log before it, signed by the pinned operator key, and not
+   revoked,
+4. the key of that admission signed it,
+5. the device has read this very entry at this very place.
+
+What the agency said of it since, and that the agency was revoked since, comes from what was read: an operator can't
+leave it out of an announcement.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from broker.wire.encoding import WireError
+from broker.wire.envelopes import parse_envelope
 from broker.wire.proofs import Policy, verify_proof
 from broker.wire.records import Agency, Request, Update
-from broker.wire.topics import Announcement, LoggedEntry, parse_announcement
+from broker.wire.topics import Announcement, parse_announcement
 
-from .errors import RefusedError
+from .errors import NotReadYetError, RefusedError
+from .reading.kept import Logged
+from .reading.register import Admission, Ended, Standing
 
 _MAKER: Final = object()
 
 
+class LogView(Protocol):
+    """What a device has read of the log."""
+
+    @property
+    def size(self) -> int:
+        """How many entries were read."""
+
+    def standing(self, agency: str, index: int) -> Standing | None:
+        """Return how an agency stood for an entry, None if it was never admitted before."""
+
+    def request(self, leaf: str) -> Logged | None:
+        """Return a request that was read, by its leaf hash in hex."""
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedRequest:
-    """A request that everyone can read in the log, its agency, and what the agency said of it since."""
+    """A request that everyone can read in the log, its agency as admitted then, and what became of it since.
+
+    `logged` says how often its case had been posted before, and how many requests its agency had open.
+    """
 
     leaf: str
     index: int
     request: Request
-    agency: Agency
-    updates: tuple[Update, ...]
-    entry: LoggedEntry
+    admission: Admission
+    logged: Logged
+    entry: Announcement
     maker: object
 
     def __post_init__(self) -> None:
@@ -39,61 +64,70 @@ class VerifiedRequest:
             raise TypeError("only consent.trust makes a VerifiedRequest")
 
     @property
+    def agency(self) -> Agency:
+        """The agency's record that was in force."""
+        return self.admission.agency
+
+    @property
+    def updates(self) -> tuple[Update, ...]:
+        """What the agency said of it since."""
+        return self.logged.updates
+
+    @property
     def closed_by(self) -> str | None:
-        """`withdrawn` or `resolved` if the agency said so."""
-        kinds = {update.kind for update in self.updates}
-        return "withdrawn" if "withdrawn" in kinds else "resolved" if kinds else None
+        """`withdrawn` or `resolved` if the agency said so, `revoked` if it may not ask any more."""
+        return self.logged.closed
 
 
 class Trust:
-    """The keys that the owner pinned when the device was set up."""
+    """The pinned policy, and what was read of its log."""
 
-    def __init__(self, *, policy: Policy, operator_key: bytes) -> None:
+    def __init__(self, *, policy: Policy, view: LogView) -> None:
         self._policy = policy
-        self._operator_key = operator_key
+        self._view = view
 
     def verify(self, payload: bytes, *, leaf: str | None = None) -> VerifiedRequest:
-        """Verify an announcement's exact bytes; `leaf` is the hash in its topic. Raises RefusedError with the rule."""
+        """Verify an announcement's exact bytes; `leaf` is the hash in its topic.
+
+        Raises RefusedError with the rule, NotReadYetError if the log was not read so far.
+        """
         try:
             announcement = parse_announcement(payload)
         except WireError as error:
             raise RefusedError("malformed", str(error)) from error
-        if leaf is not None and announcement.request.leaf != leaf:
+        if leaf is not None and announcement.leaf != leaf:
             raise RefusedError("topic", "the announcement holds another request than its topic names")
-        return self._verified(announcement)
-
-    def _verified(self, announcement: Announcement) -> VerifiedRequest:
-        index = self._logged("request", announcement.request)
-        admitted_at = self._logged("admission", announcement.admission)
         try:
-            agency = Agency.open(announcement.admission.envelope, key=self._operator_key)
+            index, _ = verify_proof(announcement.envelope, announcement.proof, self._policy)
         except WireError as error:
-            raise RefusedError("admission", f"the agency is not admitted: {error}") from error
-        if admitted_at >= index:
-            raise RefusedError("admission", f"agency {agency.agency} was admitted only after it had asked")
+            raise RefusedError("proof", f"the request is not shown to be in the log: {error}") from error
+        return self._read(announcement, index)
+
+    def _read(self, announcement: Announcement, index: int) -> VerifiedRequest:
         try:
-            request = Request.open(announcement.request.envelope, key=agency.key)
+            envelope = parse_envelope(announcement.envelope, what="request")
+            request = Request.from_payload(envelope.payload)
+        except WireError as error:
+            raise RefusedError("malformed", f"the entry is no request: {error}") from error
+        if envelope.payload_type != Request.payload_type():
+            raise RefusedError("malformed", f"the entry is no request but {envelope.payload_type[:80]!r}")
+        if index >= self._view.size:
+            raise NotReadYetError(request, index=index, size=self._view.size)
+        admission = self._admission(request.agency, index)
+        try:
+            envelope.verify(admission.agency.key)
         except WireError as error:
             raise RefusedError("signature", f"the request is not the agency's: {error}") from error
-        if request.agency != agency.agency:
-            raise RefusedError("agency", f"the request names {request.agency}, the admission {agency.agency}")
-        leaf = announcement.request.leaf
-        updates = tuple(self._update(entry, leaf, index, agency) for entry in announcement.updates)
-        return VerifiedRequest(leaf, index, request, agency, updates, announcement.request, _MAKER)
+        leaf = announcement.leaf
+        logged = self._view.request(leaf)
+        if logged is None or logged.index != index:
+            raise RefusedError("not-in-log", f"entry {index} of the public log, as it was read here, is another")
+        return VerifiedRequest(leaf, index, request, admission, logged, announcement, _MAKER)
 
-    def _update(self, entry: LoggedEntry, leaf: str, after: int, agency: Agency) -> Update:
-        index = self._logged("update", entry)
-        try:
-            update = Update.open(entry.envelope, key=agency.key)
-        except WireError as error:
-            raise RefusedError("update", f"an update is not the agency's: {error}") from error
-        if update.request != leaf or update.agency != agency.agency or index <= after:
-            raise RefusedError("update", "an update belongs to another request")
-        return update
-
-    def _logged(self, what: str, entry: LoggedEntry) -> int:
-        try:
-            index, _ = verify_proof(entry.envelope, entry.proof, self._policy)
-        except WireError as error:
-            raise RefusedError("proof", f"the {what} is not shown to be in the log: {error}") from error
-        return index
+    def _admission(self, agency: str, index: int) -> Admission:
+        standing = self._view.standing(agency, index)
+        if standing is None:
+            raise RefusedError("admission", f"{agency} was not admitted before it asked")
+        if isinstance(standing, Ended):
+            raise RefusedError("revoked", f"the admission of {agency} was revoked before it asked")
+        return standing

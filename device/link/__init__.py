@@ -1,12 +1,13 @@
 """What carries: MQTT links with a durable outbox, Home Assistant's view of the device, and the one door for bundles.
 
 It carries and does not decide. `upload` is the only way out for anything derived from pixels; it is loaded when there
-is something to carry, since most devices never do.
+is something to carry, since most devices never do. `logread` asks for files of the public log, and is loaded by those
+who take part in a neighbourhood.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import BrokerLost, LinkError, NotApproved, UploadInterrupted, UploadRefused
+from .errors import BrokerLost, LinkError, LogUnreadable, NotApproved, UploadInterrupted, UploadRefused
 from .events import Happening, Health
 from .links import Links, make_links, request_mailbox, same_broker
 from .mailbox import Mailbox
@@ -17,6 +18,7 @@ from .session import LinkHealth, MqttLink
 from .settings import Backoff, BrokerAddress, BrokerTls, LinkTiming
 
 if TYPE_CHECKING:
+    from .logread import LogAddress, LogReading
     from .upload import UploadJob, UploadPatience, upload_bundle
 
 __all__ = [
@@ -32,6 +34,9 @@ __all__ = [
     "LinkHealth",
     "LinkTiming",
     "Links",
+    "LogAddress",
+    "LogReading",
+    "LogUnreadable",
     "Mailbox",
     "MqttLink",
     "NotApproved",
@@ -56,4 +61,8 @@ def __getattr__(name: str) -> Any:
         from . import upload  # noqa: PLC0415 - httpx takes its time and memory
 
         return getattr(upload, name)
+    if name in {"LogAddress", "LogReading"}:
+        from . import logread  # noqa: PLC0415 - as above
+
+        return getattr(logread, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

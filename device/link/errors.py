@@ -33,3 +33,13 @@ class UploadInterrupted(LinkError):  # noqa: N818 - the network's answer
         super().__init__(f"{reason}; {offset} of {total} bytes have arrived")
         self.offset = offset
         self.total = total
+
+
+class LogUnreadable(LinkError):  # noqa: N818 - the network's answer, or its server's
+    """A file of the public log can't be had from one of those who serve it; `status` is the HTTP status, if any."""
+
+    def __init__(self, name: str, path: str, reason: str, status: int | None = None) -> None:
+        super().__init__(f"{name}: {path} {reason}")
+        self.name = name
+        self.path = path
+        self.status = status

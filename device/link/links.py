@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.wire import topics
+from broker.wire.notes import MAX_NOTE_BYTES
 
 from . import events
 from .client import Incoming
@@ -12,8 +13,6 @@ from .outbox import Outbox
 from .retained import RetainedTable
 from .session import MqttLink, Publishing, Subscription
 from .settings import BrokerAddress, LinkTiming
-
-MAX_CHECKPOINT_BYTES = 16_384
 
 
 def request_mailbox() -> Mailbox:
@@ -122,5 +121,5 @@ def request_subscriptions(*, cell: str, requests: Mailbox) -> tuple[Subscription
 
     return (
         Subscription(topic=topics.requests_in(cell), qos=0, max_bytes=topics.MAX_ANNOUNCEMENT_BYTES, handle=keep),
-        Subscription(topic=topics.CHECKPOINT, qos=0, max_bytes=MAX_CHECKPOINT_BYTES, handle=keep),
+        Subscription(topic=topics.CHECKPOINT, qos=0, max_bytes=MAX_NOTE_BYTES, handle=keep),
     )

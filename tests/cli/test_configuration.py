@@ -23,7 +23,7 @@ def named_keys(path: Path) -> set[str]:
     for line in path.read_text().splitlines():
         text = line.removeprefix("# ").strip()
         if text.startswith("[") and "]" in text:
-            section = text[1 : text.index("]")] + "."
+            section = text[: text.index("]")].lstrip("[") + "."
         elif " = " in text:
             found.add(section + text.partition(" = ")[0].strip())
     return found

@@ -9,19 +9,18 @@ from pathlib import Path
 import pytest
 
 from broker.agency import OpenedBundle, open_bundle
-from broker.wire.envelopes import public_bytes
 from broker.wire.records import Release, SegmentStatement
 from broker.wire.rules import MINUTE_US
 from broker.wire.segments import encode_segment, segment_digest
 from device.consent.release import ClipMaterial, DeviceFacts
 from device.consent.review import SealedSegment, cut, open_clip, prepare
-from device.consent.trust import Trust, VerifiedRequest
 from device.vault.keys import DeviceKey, OwnerKey
 from device.vault.sealing import new_identity, recipient_of, seal
 from device.video.codec.mux import read_mp4
 from device.video.packets import Codec
 from device.video.pictures import clip_frames
 from device.video.segments import Segment
+from tests.consent.support import verified_of
 from tests.simulators import NOW_US, NeighbourhoodSimulator, signing_key
 from tests.video.support import coded, segments_of
 
@@ -62,9 +61,7 @@ def sent(clips: list[ClipMaterial], out: Path) -> OpenedBundle:
     """Put clips into a bundle, and open it as the agency."""
     first, last = clips[0], clips[-1]
     leaf, payload = HOOD.announced(start=first.start_us - MINUTE_US, end=last.end_us + MINUTE_US)
-    verified: VerifiedRequest = Trust(policy=HOOD.log.policy, operator_key=public_bytes(HOOD.operator)).verify(
-        payload, leaf=leaf
-    )
+    verified = verified_of(HOOD, payload, leaf=leaf)
     to_us = replace(verified, request=verified.request.model_copy(update={"recipient": recipient_of(AGENCY)}))
     facts = DeviceFacts(name="porch", key=KEY.public, camera="main", kind="doorbell")
     sign: Callable[[Release], bytes] = lambda release: release.sign(KEY.signing)  # noqa: E731 - one line with its type

@@ -11,7 +11,10 @@ import pytest
 from broker.wire.geo import Point
 from broker.wire.records import Approval, FileDigest, Release, SharedClip
 from broker.wire.rules import DAY_US
+from device.consent.docket import MOST_AWAITED
 from device.consent.errors import ApprovalError, ConsentError, TransitionError
+from device.consent.requests import SCHEMA, RequestStore
+from device.vault.state import Schema, State
 from tests.consent.support import CLIP_START_US, OWNER, Home
 from tests.simulators import NOW_US, PLACE, RECIPIENT, NeighbourhoodSimulator, signing_key
 
@@ -51,7 +54,7 @@ def approve(home: Home, envelope: bytes, *, sha: str = SHA, size: int = len(BUND
 def offered(home: Home) -> str:
     home.shelf.film("c1")
     leaf, payload = home.hood.announced()
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {leaf: "offered"}
     return leaf
 
@@ -67,14 +70,14 @@ def test_no_clip_in_the_window_is_no_match(home: Home) -> None:
     """Filmed at another time: nothing to offer."""
     home.shelf.film("c1", start_us=NOW_US - 5 * DAY_US)
     leaf, payload = home.hood.announced()
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {leaf: "unmatched"}
 
 
 def test_what_does_not_verify_leaves_no_row(home: Home) -> None:
     """Whoever can publish can't fill the state with rubbish; it is counted."""
     _, payload = home.hood.announced()
-    home.docket.consider([("0" * 64, payload), ("1" * 64, b"rubbish"), ("2" * 64, b"")])
+    home.consider(("0" * 64, payload), ("1" * 64, b"rubbish"), ("2" * 64, b""))
     assert home.states() == {}
     assert home.docket.refused_unverified == 2
 
@@ -82,7 +85,7 @@ def test_what_does_not_verify_leaves_no_row(home: Home) -> None:
 def test_a_logged_request_that_breaks_a_rule_is_kept_with_its_rule(home: Home) -> None:
     """The owner can see what was refused in their name, and why."""
     leaf, payload = home.hood.announced(retention_days=400)
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     (stored,) = home.desk.requests()
     assert (stored.state, stored.rule) == ("refused", "retention")
 
@@ -166,18 +169,15 @@ def test_a_late_approval_is_refused(home: Home) -> None:
 
 
 def test_a_withdrawal_closes_what_waits(home: Home) -> None:
-    """When the agency withdraws, the request is no longer offered; leaving the update out again changes nothing."""
-    home.shelf.film("c1")
-    index = home.hood.post(home.hood.request())
-    first = home.hood.announce(index)
-    home.docket.consider([(first.request.leaf, first.encode())])
-    withdrawal = home.hood.update(first.request.leaf, "withdrawn")
-    home.docket.consider([(first.request.leaf, home.hood.announce(index, [withdrawal]).encode())])
-    assert home.states() == {first.request.leaf: "withdrawn"}
-    home.docket.consider([(first.request.leaf, first.encode())])
-    assert home.states() == {first.request.leaf: "withdrawn"}
+    """When the agency withdraws, the request is no longer offered, though nobody announces that; nor is it again."""
+    leaf = offered(home)
+    home.hood.update(leaf, "withdrawn")
+    home.consider()
+    assert home.states() == {leaf: "withdrawn"}
+    home.consider((leaf, home.hood.log.logged(1).encode()))
+    assert home.states() == {leaf: "withdrawn"}
     with pytest.raises(ConsentError):
-        approve(home, approval(first.request.leaf).sign(OWNER))
+        approve(home, approval(leaf).sign(OWNER))
 
 
 def test_each_step_of_a_release_is_kept_over_a_restart(home: Home) -> None:
@@ -228,7 +228,7 @@ def test_a_device_elsewhere_does_not_match(tmp_path: Path) -> None:
     home = Home(tmp_path, hood)
     home.shelf.film("c1")
     leaf, payload = hood.announced(area=hood.request().area.model_copy(update={"lat_e7": far.lat_e7}))
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {leaf: "unmatched"}
     home.close()
 
@@ -236,11 +236,11 @@ def test_a_device_elsewhere_does_not_match(tmp_path: Path) -> None:
 def test_what_was_still_being_filmed_matches_later(home: Home) -> None:
     """A clip that reaches the ring just after the request was looked at is found; long after, nothing changes."""
     leaf, payload = home.hood.announced(end=NOW_US)
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {leaf: "unmatched"}
     home.shelf.film("late", start_us=NOW_US - 10_000_000)
     home.now_us += 3_000_000
-    home.docket.consider([])
+    home.consider()
     assert home.states() == {leaf: "offered"}
     assert home.shelf.pinned == {leaf: {"late"}}
 
@@ -248,10 +248,10 @@ def test_what_was_still_being_filmed_matches_later(home: Home) -> None:
 def test_an_old_request_is_not_matched_again(home: Home) -> None:
     """Hours after the window nothing new is expected of it."""
     leaf, payload = home.hood.announced(end=NOW_US)
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     home.shelf.film("late", start_us=NOW_US - 10_000_000)
     home.now_us += 3_600_000_000
-    home.docket.consider([])
+    home.consider()
     assert home.states() == {leaf: "unmatched"}
 
 
@@ -260,10 +260,10 @@ def test_a_clock_that_is_behind_refuses_nothing_for_good(home: Home) -> None:
     home.shelf.film("c1")
     home.now_us = NOW_US - 400 * DAY_US
     leaf, payload = home.hood.announced()
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {leaf: "announced"}
     home.now_us = NOW_US
-    home.docket.consider([])
+    home.consider()
     assert home.states() == {leaf: "offered"}
 
 
@@ -272,10 +272,10 @@ def test_a_clock_that_is_ahead_refuses_nothing_for_good(home: Home) -> None:
     home.shelf.film("c1")
     home.now_us = NOW_US + 400 * DAY_US
     leaf, payload = home.hood.announced()
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {}
     home.now_us = NOW_US
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     assert home.states() == {leaf: "offered"}
 
 
@@ -291,17 +291,12 @@ def test_nothing_is_sent_for_a_request_that_expired_meanwhile(home: Home) -> Non
 
 def test_sending_stops_when_the_request_is_withdrawn(home: Home) -> None:
     """On its way when the agency withdraws: only the receipt is asked for, and the ledger says what came of it."""
-    home.shelf.film("c1")
-    index = home.hood.post(home.hood.request())
-    leaf = home.hood.announce(index).request.leaf
-    home.docket.consider([(leaf, home.hood.announce(index).encode())])
+    leaf = offered(home)
     approve(home, approval(leaf).sign(OWNER))
     assert home.desk.releasing(leaf) is not None
-    withdrawal = home.hood.update(leaf, "withdrawn")
-    home.docket.consider([(leaf, home.hood.announce(index, [withdrawal]).encode())])
+    home.hood.update(leaf, "withdrawn")
+    home.consider()
     assert home.states() == {leaf: "released"}
-    # The operator can't take the withdrawal back by leaving it out.
-    home.docket.consider([(leaf, home.hood.announce(index).encode())])
     sending = home.desk.releasing(leaf)
     assert sending is not None
     assert sending.closed_by == "withdrawn"
@@ -329,7 +324,7 @@ def test_decisions_from_two_sides_never_both_count(home: Home) -> None:
     home.shelf.film("c1")
     for number in range(20):
         leaf, payload = home.hood.announced(case=f"case {number}", expires_at=NOW_US + 1)
-        home.docket.consider([(leaf, payload)])
+        home.consider((leaf, payload))
         leaves.append(leaf)
     home.now_us = NOW_US + 2
     refused = []
@@ -355,7 +350,7 @@ def test_what_ended_without_a_decision_is_forgotten_in_time(home: Home) -> None:
     """A month after its expiry a request nobody decided on is gone; a decision stays."""
     leaf = offered(home)
     other, payload = home.hood.announced(case="another", retention_days=400)
-    home.docket.consider([(other, payload)])
+    home.consider((other, payload))
     home.desk.decline(leaf)
     assert home.states() == {leaf: "declined", other: "refused"}
     home.now_us += 60 * DAY_US
@@ -367,9 +362,36 @@ def test_an_offer_grows_with_the_film(home: Home) -> None:
     """A clip of the window that reaches the ring after the first one is offered as well."""
     home.shelf.film("c1", start_us=NOW_US - 30_000_000)
     leaf, payload = home.hood.announced(end=NOW_US)
-    home.docket.consider([(leaf, payload)])
+    home.consider((leaf, payload))
     home.shelf.film("c2", start_us=NOW_US - 5_000_000)
     home.now_us += 5_000_000
-    home.docket.consider([])
+    home.consider()
     assert [clip for clip, _, _ in home.desk.offer(leaf).clips] == ["c1", "c2"]
     assert home.shelf.pinned == {leaf: {"c1", "c2"}}
+
+
+@pytest.mark.slow
+def test_what_waits_to_be_read_has_bounded_room(home: Home) -> None:
+    """Announced by the hundred before the log is read so far: some wait, the rest is counted and comes again."""
+    announced = []
+    for number in range(MOST_AWAITED + 5):
+        entry = home.hood.request(case=f"case {number}").sign(home.hood.agency_key)
+        announced.append(home.hood.log.append(entry))
+    home.docket.consider([(one.leaf, one.encode()) for one in map(home.hood.log.logged, announced)])
+    assert list(home.states().values()) == ["announced"] * MOST_AWAITED
+    assert home.docket.refused_unverified == 5
+
+
+def test_a_state_of_an_earlier_version_keeps_what_was_decided(tmp_path: Path) -> None:
+    """Announcements had another form then: those come again, and decisions stay."""
+    first = Schema("requests", SCHEMA.versions[:1])
+    with State.open(tmp_path / "state.db", schemas=[first]) as state, state.transaction() as tx:
+        for leaf, how in (("aa", "declined"), ("bb", "offered"), ("cc", "received")):
+            tx.execute(
+                "INSERT INTO requests (leaf, state, rule, message, announcement, expires_us, settles_us, changed_us,"
+                " approval) VALUES (?, ?, '', '', x'', 1, 1, 1, ?)",
+                (leaf, how, b"{}" if how == "received" else None),
+            )
+    with State.open(tmp_path / "state.db", schemas=[SCHEMA]) as state:
+        found = {stored.leaf: str(stored.state) for stored in RequestStore(state).every()}
+    assert found == {"aa": "declined", "cc": "received"}

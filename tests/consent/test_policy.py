@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from broker.wire.envelopes import public_bytes
 from broker.wire.records import Area
-from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US
+from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US, Limits
 from device.consent.policy import HouseholdPolicy, refusals
-from device.consent.trust import Trust, VerifiedRequest
+from device.consent.trust import VerifiedRequest
+from tests.consent.support import verified_of
 from tests.simulators import NOW_US, PLACE, NeighbourhoodSimulator
 
 
 def verified(hood: NeighbourhoodSimulator, **changes: Any) -> VerifiedRequest:
     leaf, payload = hood.announced(**changes)
-    return Trust(policy=hood.log.policy, operator_key=public_bytes(hood.operator)).verify(payload, leaf=leaf)
+    return verified_of(hood, payload, leaf=leaf)
 
 
 def rules(policy: HouseholdPolicy | None = None, *, now_us: int = NOW_US, **changes: Any) -> set[str]:
@@ -76,8 +76,40 @@ def test_the_owner_may_look_back_less_far_than_the_rules() -> None:
 def test_a_withdrawn_request_is_refused() -> None:
     """A withdrawal that comes along with the request closes it before it was offered."""
     hood = NeighbourhoodSimulator()
-    index = hood.post(hood.request())
-    withdrawal = hood.update(hood.announce(index).request.leaf, "withdrawn")
-    trust = Trust(policy=hood.log.policy, operator_key=public_bytes(hood.operator))
-    found = refusals(trust.verify(hood.announce(index, [withdrawal]).encode()), HouseholdPolicy(), now_us=NOW_US)
+    leaf, payload = hood.announced()
+    hood.update(leaf, "withdrawn")
+    found = refusals(verified_of(hood, payload), HouseholdPolicy(), now_us=NOW_US)
     assert [one.rule for one in found] == ["withdrawn"]
+
+
+def test_an_answered_request_stays_open() -> None:
+    """What an agency says of footage it was given closes nothing."""
+    hood = NeighbourhoodSimulator()
+    leaf, payload = hood.announced()
+    hood.update(leaf, "answered")
+    assert refusals(verified_of(hood, payload), HouseholdPolicy(), now_us=NOW_US) == []
+
+
+def test_the_third_post_of_a_case_is_refused() -> None:
+    """The device counts a case's posts in the log by itself; another case of the agency is none of it."""
+    hood = NeighbourhoodSimulator()
+    found = [hood.announced(purpose=f"Try {number}")[1] for number in range(3)]
+    other = hood.announced(case="another")[1]
+    rules_of = [{one.rule for one in refusals(verified_of(hood, payload), HouseholdPolicy(), now_us=NOW_US)}
+                for payload in (*found, other)]  # fmt: skip
+    assert rules_of == [set(), set(), {"posts-per-case"}, set()]
+
+
+def test_an_agency_may_not_have_more_open_than_allowed() -> None:
+    """What was open when a request was logged counts: what was withdrawn or had expired before that does not."""
+    hood = NeighbourhoodSimulator()
+    first, _ = hood.announced(case="first")
+    hood.announced(case="ended", expires_at=NOW_US + MINUTE_US)
+    second = hood.announced(case="second")[1]
+    hood.update(first, "withdrawn")
+    third = hood.announced(case="third")[1]
+    policy = HouseholdPolicy(limits=Limits(open_per_agency=1))
+    open_before = [verified_of(hood, payload).logged.open_before for payload in (second, third)]
+    assert open_before == [1, 1]
+    found = refusals(verified_of(hood, third), policy, now_us=NOW_US)
+    assert [one.rule for one in found] == ["open-requests"]

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.wire.envelopes import public_bytes
 from broker.wire.records import Approval, Release, SegmentStatement
 from broker.wire.rules import MINUTE_US
 from broker.wire.segments import encode_segment, segment_digest
 from device.consent.errors import ConsentError
 from device.consent.release import DeviceFacts, digests
 from device.consent.review import SealedSegment, approve, cut, open_clip, prepare
-from device.consent.trust import Trust, VerifiedRequest
+from device.consent.trust import VerifiedRequest
 from device.vault.keys import DeviceKey, OwnerKey
 from device.vault.sealing import new_identity, recipient_of, seal, unseal
 from device.video.codec.mux import read_mp4
+from tests.consent.support import verified_of
 from tests.simulators import NOW_US, NeighbourhoodSimulator, signing_key
 from tests.video.support import coded, segments_of
 
@@ -57,7 +57,7 @@ def everything(segments: list[SealedSegment]) -> list[tuple[SegmentStatement, Se
 def verified() -> VerifiedRequest:
     hood = NeighbourhoodSimulator()
     leaf, payload = hood.announced(start=SEGMENTS[0].start_us - MINUTE_US, end=SEGMENTS[-1].end_us + MINUTE_US)
-    return Trust(policy=hood.log.policy, operator_key=public_bytes(hood.operator)).verify(payload, leaf=leaf)
+    return verified_of(hood, payload, leaf=leaf)
 
 
 @given(st.integers(-2_000_000, 8_000_000), st.integers(1, 8_000_000), st.integers(900_000, 8_000_000))

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from broker.neighbourhood import FACTS_NAME, Facts, read_facts
 from broker.wire.encoding import format_time
+from broker.wire.proofs import MIRRORS, parse_policy
+from device.cli.stage import free_ports
 from device.control import ControlClient, ControlError
 from tests.neighbourhood.recorder import Recorder
 
@@ -109,11 +111,38 @@ class Parties:
         for recorder in self.recorders:
             recorder.close()
 
-    def start_hood(self, *, mqtt_port: int = 0, http_port: int = 0) -> None:
-        folder = str(self.folder / "hood")
-        self.serve(
-            "hood", "broker", "run", "--dir", folder, "--mqtt-port", str(mqtt_port), "--http-port", str(http_port)
-        )
+    def start_hood(
+        self,
+        *,
+        mqtt_port: int = 0,
+        http_port: int = 0,
+        cosigned: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the operator; `cosigned` with a witness and a mirror, `witness` and `mirror`, whom its devices need."""
+        if cosigned:
+            mqtt, http, *others = free_ports(4)
+            mqtt_port, http_port = mqtt_port or mqtt, http_port or http
+            self.start_cosigners(dict(zip(("witness", "mirror"), others, strict=True)), mqtt_port, http_port)
+        at = ("--mqtt-port", str(mqtt_port), "--http-port", str(http_port))
+        self.serve("hood", "broker", "run", "--dir", str(self.folder / "hood"), *at, **(environment or {}))
+
+    def start_cosigners(self, ports: dict[str, int], mqtt_port: int, http_port: int) -> None:
+        hood = self.folder / "hood"
+        at = ("--mqtt-port", str(mqtt_port), "--http-port", str(http_port))
+        self.run("broker", "init", "--dir", str(hood), *at)
+        for kind, port in ports.items():
+            who = ("--name", f"{kind}.example.org", "--url", f"http://127.0.0.1:{port}")
+            self.run(kind, "init", "--dir", str(self.folder / kind), *who)
+        invited = [str(self.folder / kind / "cosigner.json") for kind in ports]
+        self.run("broker", "invite", *invited, "--dir", str(hood))
+        for kind in ports:
+            self.start_cosigner(kind)
+
+    def start_cosigner(self, kind: str) -> None:
+        """Start a witness or mirror, or start it again."""
+        facts = str(self.folder / "hood" / FACTS_NAME)
+        self.serve(kind, kind, "run", "--dir", str(self.folder / kind), "--neighbourhood", facts)
 
     def start_owner(self) -> None:
         self.run("owner", "init", "--out", str(self.folder), "--passphrase-file", str(self.passphrase))
@@ -134,10 +163,11 @@ class Parties:
     def make_device(
         self, name: str, *, kind: str = "camera", lat: float = LAT, source: str | None = None, seed: int = 1
     ) -> None:
+        more = () if parse_policy(self.facts.policy).needs(MIRRORS) else ("--unwitnessed",)
         self.run(
             "device", "init", "--home", str(self.home(name)), "--owner", str(self.folder / "owner.pub.json"),
             "--name", name, "--kind", kind, "--source", source or f"scene:{self.scene}", "--lat", str(lat),
-            "--lon", str(LON), "--neighbourhood", str(self.folder / "hood" / FACTS_NAME), "--seed", str(seed),
+            "--lon", str(LON), "--neighbourhood", str(self.folder / "hood" / FACTS_NAME), "--seed", str(seed), *more,
         )  # fmt: skip
 
     def start_device(self, name: str, **environment: str) -> None:

@@ -97,6 +97,6 @@ def test_the_path_over_mosquitto(parties: Parties, mosquitto: int) -> None:
         assert parties.status("porch")["outbox"]["oldest_seq"] == 1
         time.sleep(0.5)
         heard = [payload for _, payload in curious.messages]
-        asked = [payload for payload in heard if payload.startswith(b'{"admission"')]
+        asked = [payload for payload in heard if payload.startswith(b'{"envelope"')]
         assert len(asked) == 1
         assert all(payload in asked or payload.startswith(b"localhost/latchstring\n") for payload in heard)

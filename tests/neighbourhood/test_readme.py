@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ANSWERS = {b"Passphrase: ": b"correct horse battery staple\n", b"Again: ": b"correct horse battery staple\n",
-           b"Type yes: ": b"yes\n"}  # fmt: skip
+           b"Type yes: ": b"yes\n", b"[y/N] ": b"y\n"}  # fmt: skip
 COMMAND_S = 60.0
 
 
@@ -111,24 +111,24 @@ def test_the_readme_shows_its_two_commands() -> None:
 def test_the_two_terminals(tmp_path: Path) -> None:
     """The walk through the README, word for word, from an empty folder to a verified log."""
     lines = commands("By hand, in two terminals")
-    servers = [line for line in lines if line.split()[1:3] in (["broker", "run"], ["device", "run"])]
-    assert len(servers) == 2
-    if not (free(18830) and free(18080)):
+    servers = [line for line in lines if line.split()[2] == "run"]
+    assert [line.split()[1] for line in servers] == ["mirror", "broker", "device"]
+    if not all(free(port) for port in (18830, 18080, 18090)):
         pytest.skip("the README's ports are taken on this machine")
     shutil.copytree(ROOT / "samples" / "requests", tmp_path / "samples" / "requests")
     request = "none yet"
-    with serving(servers[0], tmp_path):
-        before, after = lines[1 : lines.index(servers[1])], lines[lines.index(servers[1]) + 1 :]
-        for line in before:
-            run(line, tmp_path)
-        with serving(servers[1], tmp_path):
-            time.sleep(12)  # the visitor comes, rings and goes
-            for line in after:
-                if "review list" in line:
-                    time.sleep(6)  # requests are looked at every five seconds
-                printed = run(line.replace("REQUEST", request), tmp_path)
-                if found := re.search(r"request ([0-9a-f]{64})", printed):
-                    request = found[1]
+    with ExitStack() as stack:
+        for line in lines:
+            if line in servers:
+                stack.enter_context(serving(line, tmp_path))
+                continue
+            if "agency init" in line:
+                time.sleep(12)  # the visitor comes, rings and goes
+            if "review list" in line:
+                time.sleep(6)  # requests are looked at every five seconds
+            printed = run(line.replace("REQUEST", request), tmp_path)
+            if found := re.search(r"request ([0-9a-f]{64})", printed):
+                request = found[1]
     assert (tmp_path / "opened" / "clip-1.mp4").stat().st_size > 100_000
 
 
@@ -147,12 +147,14 @@ def test_the_films_to_test_with(tmp_path: Path) -> None:
 def test_every_command_helps() -> None:
     """Each command of the tree explains itself; a stranger can start from `--help` alone."""
     tree = {
-        "device": ("init", "run", "status", "check", "ring", "privacy"),
+        "device": ("init", "run", "status", "check", "log", "ring", "privacy"),
         "owner": ("init",),
         "review": ("list", "show", "approve", "decline", "ledger"),
-        "broker": ("run", "admit", "mosquitto", "password"),
-        "agency": ("init", "post", "withdraw", "fetch", "open"),
-        "log": ("verify",),
+        "broker": ("init", "invite", "dismiss", "run", "admit", "revoke", "mosquitto", "password"),
+        "witness": ("init", "run"),
+        "mirror": ("init", "run"),
+        "agency": ("init", "post", "update", "withdraw", "list", "status", "rotate", "fetch", "open"),
+        "log": ("verify", "check"),
         "scene": ("list", "render", "truth"),
         "video": ("explain",),
     }

@@ -1,0 +1,124 @@
+"""What a stretch of the log teaches: each entry checked under the keys in force at its place. Pure.
+
+Whoever has the log's key can append anything. An entry that is no strict record, or not signed by whom it has to be
+signed by, teaches nothing, and is counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from broker.wire.encoding import WireError
+from broker.wire.envelopes import parse_envelope
+from broker.wire.geo import circle_area_m2
+from broker.wire.records import Agency, Refusals, Request, Revocation, Update
+from broker.wire.rules import Limits
+
+from .register import Admission, Ended, Register, Standing
+
+MOST_TURNED_AWAY: Final = 1_000_000_000  # in one entry: sums have to stay numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """An agency was admitted, got another key, or was revoked."""
+
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of an admitted agency, under the key in force at its entry. `leaf` is 32 bytes."""
+
+    index: int
+    leaf: bytes
+    agency: str
+    case: str
+    posted_us: int
+    expires_us: int
+    area_m2: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An update, under the key that its agency has in force at its entry; whether it has asked that is to be seen."""
+
+    index: int
+    agency: str
+    request: bytes
+    update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """So many of an agency's envelopes were refused at intake."""
+
+    agency: str
+    count: int
+
+
+Lesson = Stood | Asked | Said | TurnedAway
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """The register afterwards, the lessons in order, and how many entries taught nothing."""
+
+    register: Register
+    lessons: tuple[Lesson, ...]
+    void: int
+
+
+def teach(
+    register: Register, first: int, entries: Sequence[bytes], leaves: Sequence[bytes], *, operator_key: bytes
+) -> Taught:
+    """Learn from entries `first`, `first` + 1, …, whose leaf hashes are given."""
+    lessons: list[Lesson] = []
+    void = 0
+    for index, (entry, leaf) in enumerate(zip(entries, leaves, strict=True), first):
+        try:
+            lesson = _lesson(register, index, entry, leaf, operator_key)
+            if isinstance(lesson, Stood):
+                register = register.with_(lesson.standing)
+        except WireError:
+            void += 1
+            continue
+        lessons.append(lesson)
+    return Taught(register, tuple(lessons), void)
+
+
+def _lesson(register: Register, index: int, entry: bytes, leaf: bytes, operator_key: bytes) -> Lesson:
+    envelope = parse_envelope(entry, what="entry")
+    kind = envelope.payload_type
+    if kind == Request.payload_type():
+        request = Request.from_payload(envelope.payload)
+        envelope.verify(_key(register, request.agency))
+        return Asked(
+            index=index,
+            leaf=leaf,
+            agency=request.agency,
+            case=request.case,
+            posted_us=request.posted_at,
+            # One that is open for longer than may be is refused for that, and kept no longer than another.
+            expires_us=min(request.expires_at, request.posted_at + Limits().open_for_max_us),
+            area_m2=round(circle_area_m2(request.area.radius_m)),
+        )
+    if kind == Update.payload_type():
+        update = Update.from_payload(envelope.payload)
+        envelope.verify(_key(register, update.agency))
+        return Said(index, update.agency, bytes.fromhex(update.request), update)
+    if kind == Agency.payload_type():
+        return Stood(Admission.open(index, entry, operator_key=operator_key))
+    if kind == Revocation.payload_type():
+        return Stood(Ended.open(index, entry, operator_key=operator_key))
+    refusals = Refusals.open(entry, key=operator_key)
+    if register.standing(refusals.agency) is None:
+        raise WireError(f"the log never admitted an agency {refusals.agency}")
+    return TurnedAway(refusals.agency, min(MOST_TURNED_AWAY, sum(one.count for one in refusals.counts)))
+
+
+def _key(register: Register, agency: str) -> bytes:
+    admission = register.in_force(agency)
+    if admission is None:
+        raise WireError(f"the log admits no agency {agency}")
+    return admission.agency.key
