@@ -15,6 +15,7 @@ from broker.wire.rules import DAY_US, HOUR_US
 from device import link
 from device.consent.desk import RequestDesk
 from device.consent.docket import DeviceView, Docket
+from device.consent.errors import ConsentError
 from device.consent.matching import ClipSpan
 from device.consent.policy import HouseholdPolicy
 from device.consent.reading.follower import Follower
@@ -69,16 +70,20 @@ class Asked:
     every_s: float
 
     async def look(self, mailbox: "link.Mailbox") -> None:
-        """Read the log on, then look at what was announced since the last time. Raises VaultError: it comes again."""
+        """Read the log on, then look at what was announced since the last time.
+
+        Raises VaultError, ConsentError: what was announced is in the mailbox again, unless newer words have come.
+        """
         arrived = mailbox.take_all()
         try:
             for topic, payload in arrived:
                 if topic == topics.CHECKPOINT:
-                    await asyncio.to_thread(self.reader.told, payload)
+                    await self.reader.told(payload)
             await self.reader.look()
-            await asyncio.to_thread(self.docket.consider, requests_in(arrived))
-        except VaultError:
-            for topic, payload in arrived:
+            async with self.reader.at_rest():
+                await asyncio.to_thread(self.docket.consider, requests_in(arrived))
+        except (VaultError, ConsentError):
+            for topic, payload in (*arrived, *mailbox.take_all()):
                 mailbox.put(topic, payload)
             raise
 
@@ -114,6 +119,7 @@ def join_neighbourhood(
         look_back_us=int(section.look_back_days * DAY_US),
     )
     store, shelf = RequestStore(state), RingShelf(ring)
+    drop_leftover_pins(state, ring)
     docket = Docket(
         state,
         store=store,
@@ -144,6 +150,13 @@ def join_neighbourhood(
     )
     courier = Courier(desk, destination=destination, outgoing=home / OUTGOING_NAME)
     return Asked(docket, desk, courier, follower, files, reader, section.consider_every_s)
+
+
+def drop_leftover_pins(state: State, ring: ClipRing) -> None:
+    """Let go of clips that are pinned for requests which are not known any more: an update forgot what was on offer."""
+    with state.transaction() as tx:
+        for (leaf,) in tx.query("SELECT DISTINCT reason FROM pins WHERE reason NOT IN (SELECT leaf FROM requests)"):
+            ring.unpin(leaf, tx=tx)
 
 
 def log_addresses(section: NeighbourhoodSection, *, origin: str) -> tuple["link.LogAddress", ...]:

@@ -1,15 +1,19 @@
 """Reads the public log for a device: asks those who serve it, and hands what they serve to the follower, who decides.
 
-A look asks every address for its newest head, and then reads on from one of them. When it looks depends on the clock
-and on what everybody is told (the log's checkpoint topic), never on what was asked of this household.
+A look asks every address for its newest head, and then reads on from one of them. When it looks, and for what it asks,
+depends on the clock, on the log, and on what its cell of the neighbourhood is told: the log's checkpoint topic, and the
+heads under which requests are announced. Of those that are not what was read, one a look is compared by tiles, so who
+serves the log can tell that such an announcement reached this device. It can't tell whether anything matches here, is
+on offer or was decided: no question depends on that.
 
 Whoever serves something else than the head stands for is passed over for the next. Before that the tiles are asked
 whose fault it is: a head that is shown to be of another history is evidence against the log itself.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -19,8 +23,7 @@ from broker.wire.tiles import TILE_WIDTH, Tile
 from device import link
 from device.consent.reading.edge import PLANNED_BUNDLES, Plan, ahead, spans, tile_reader, tiles_for
 from device.consent.reading.follower import Follower, MisservedError
-from device.consent.reading.heads import Head
-from device.consent.reading.kept import checkpoint_in
+from device.consent.reading.heads import Head, Outcome
 
 log = structlog.get_logger()
 
@@ -55,7 +58,10 @@ class Source:
 
 
 class LogReader:
-    """Looks at the log when `look` is called, but only each `every_s` seconds, or sooner if told of more."""
+    """Looks at the log when `look` is called, but only each `every_s` seconds, or sooner if told of more.
+
+    One after the other: looking, being told, beginning again, and what happens while it is `at_rest`.
+    """
 
     def __init__(
         self,
@@ -76,10 +82,12 @@ class LogReader:
         self._looking = asyncio.Lock()
         self.sources = [Source(one.name, one.prefix, one.own) for one in addresses]
 
-    def told(self, note: bytes) -> None:
-        """Take a head that everybody is told of: if there is more to read, a look is due. Blocks on the state."""
-        if self._follower.hear(note) is not None:
-            self._sooner = True
+    async def told(self, note: bytes) -> None:
+        """Take a head that everybody is told of: if there is more to read, a look is due. Raises VaultError."""
+        async with self._looking:
+            heard = await asyncio.to_thread(self._follower.hear, note)
+            if heard.outcome is Outcome.MORE:
+                self._sooner = True
 
     async def look(self) -> None:
         """Look if it is due. Raises VaultError if what was learnt can't be kept, and nothing of the network's."""
@@ -90,15 +98,23 @@ class LogReader:
             self._sooner = False
             self._next_s = now_s + self._every_s
             heads = await self._heads()
-            await self._settle_doubts()
-            if heads and self._follower.contradiction is None:
-                await self._read_on(heads)
+            settled, size = await self._settle_doubt(), self._follower.size
+            await self._read_on(heads)
+            if not settled and self._follower.size != size:
+                # The partial tiles of the size before may be gone; those of the present one are there.
+                await self._settle_doubt()
 
     async def read_again(self) -> None:
         """Forget what was read, as the owner has said, and begin anew at the next look."""
         async with self._looking:
             await asyncio.to_thread(self._follower.begin_again)
             self._sooner = True
+
+    @contextlib.asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Keep what was read as it is: nothing is read on or forgotten meanwhile."""
+        async with self._looking:
+            yield
 
     def status(self) -> list[dict[str, Any]]:
         """Return who serves the log, and how."""
@@ -125,21 +141,19 @@ class LogReader:
         return found
 
     def _heard(self, note: bytes, source: Source) -> Head | None:
-        refused = self._follower.refused
-        head = self._follower.hear(note, own=source.own)
-        if self._follower.refused > refused:
-            source.error = self._follower.refused_why
-            return None
-        source.size = checkpoint_in(note).size
-        if self._follower.unmet_why and source.own:  # a mirror alone need not be a quorum
-            source.error = self._follower.unmet_why
-        return head
+        heard = self._follower.hear(note, own=source.own)
+        source.size = None if heard.head is None else heard.head.size
+        if heard.head is None or source.own:  # a mirror alone need not be a quorum
+            source.error = heard.why
+        return heard.more
 
     async def _read_on(self, heads: Sequence[tuple["link.LogAddress", Head]]) -> None:
-        """Read up to the largest head that somebody serves."""
+        """Read up to the largest head that somebody serves, or until the log contradicts itself."""
         for head in sorted({one.size: one for _, one in heads}.values(), key=lambda one: -one.size):
             showing = [address for address, one in heads if one.size == head.size]
             for address in [*showing, *(one for one in self._addresses if one not in showing)]:
+                if self._follower.contradiction is not None:
+                    return
                 try:
                     await self._read_from(address, head)
                 except (link.LogUnreadable, MisservedError) as error:
@@ -161,9 +175,12 @@ class LogReader:
             if plan is not None and (len(bundles) >= CHUNK_BUNDLES or _bytes_in(bundles) >= CHUNK_BYTES):
                 await self._take(address, head, bundles, plan)
                 bundles = []
+                if self._follower.contradiction is not None:
+                    return
         if bundles:
             await self._take(address, head, bundles, plan)
-        self._sooner = self._follower.size < head.size  # at the next look, since there is more
+        # At the next look, since there is more.
+        self._sooner = self._follower.contradiction is None and self._follower.size < head.size
 
     async def _take(
         self, address: "link.LogAddress", head: Head, bundles: list[list[bytes]], plan: Plan | None
@@ -192,19 +209,25 @@ class LogReader:
         if not await asyncio.to_thread(self._follower.blame, head, tile_reader(tiles, size=head.size)):
             raise MisservedError(f"{address.name} does not serve the entries that its head of {head.size} stands for")
 
-    async def _settle_doubts(self) -> None:
-        """Have heads compared under which something was announced that was not read."""
+    async def _settle_doubt(self) -> bool:
+        """Have one head compared under which something was announced that was not read; False if nobody could help.
+
+        Whoever signed it may be who serves no tiles, or false ones: then somebody else is asked, now or later.
+        """
+        head = await asyncio.to_thread(self._follower.doubted)
+        if head is None:
+            return True
         size = self._follower.size
-        for head in await asyncio.to_thread(self._follower.doubted):
-            needed = tiles_for(_both(head.size, size), size=size)
-            for address in self._addresses:
-                try:
-                    tiles = await self._tiles(address, needed)
-                    await asyncio.to_thread(self._follower.settle_doubt, head, tile_reader(tiles, size=size))
-                except link.LogUnreadable as error:
-                    self._blamed(address, str(error))
-                    continue
-                break
+        needed = tiles_for(_both(head.size, size), size=size)
+        for address in self._addresses:
+            try:
+                tiles = await self._tiles(address, needed)
+                await asyncio.to_thread(self._follower.settle_doubt, head, tile_reader(tiles, size=size))
+            except (link.LogUnreadable, MisservedError) as error:
+                self._blamed(address, str(error))
+            else:
+                return True
+        return False
 
     async def _tiles(self, address: "link.LogAddress", tiles: Iterable[Tile]) -> dict[Tile, bytes]:
         return {tile: await self._files.hashes(address, tile) for tile in tiles}

@@ -20,7 +20,8 @@ def is_unwitnessed(facts: Facts, *, allowed: bool) -> bool:
     if not allowed:
         raise CommandError(
             "no mirror has to vouch for this neighbourhood's log, so its operator could ask in secret or show you"
-            " another log than the public; --unwitnessed puts up with that"
+            " another log than the public; have the operator invite one first (latchstring broker invite), or"
+            " --unwitnessed puts up with that"
         )
     return True
 

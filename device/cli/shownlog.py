@@ -40,13 +40,16 @@ def vouched_in_words(log: dict[str, Any]) -> str:
     """Return who vouches for the log, and since when nothing newer was heard."""
     if not log["witnessed"]:
         return "unwitnessed: only its operator says what the log is, and nobody says how fresh that is"
-    when = "never yet" if log["cosigned_us"] is None else ago(log["cosigned_us"])
-    return f"by its witnesses, {when}" + ("" if log["needs_mirror"] else "; unwitnessed by any mirror")
+    names = ", ".join(one["name"] for one in log["cosigners"] if one["cosigned_us"] is not None)
+    by = "by nobody yet" if log["cosigned_us"] is None else f"by {names}, {ago(log['cosigned_us'])}"
+    return by + ("" if log["needs_mirror"] else "; unwitnessed by any mirror")
 
 
 def show_log(log: dict[str, Any]) -> None:
     """Show everything that is known of the log."""
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # an address or a root is of use whole
     for name, line in log_rows(log):
         table.add_row(name, escape(line))
     table.add_row("root", log["root"] or "")
@@ -58,6 +61,8 @@ def show_log(log: dict[str, Any]) -> None:
         table.add_row("read from", escape(f"{one['name']} ({one['url']}): {how}"))
     kept = log["kept"]
     counts = [f"{kept[what]:,} {one if kept[what] == 1 else what}" for what, one in _KEPT.items()]
+    if kept["revoked"]:
+        counts[0] += ", revoked" if kept["agencies"] == 1 else f" ({kept['revoked']:,} revoked)"
     table.add_row("kept of it", ", ".join(counts))
     table.add_row("void", f"entries that count for nothing: {log['void']:,}; heads refused: {log['refused_heads']:,}")
     if log["hold"] is not None:

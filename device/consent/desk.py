@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import structlog
 
 from broker.wire.encoding import WireError
+from broker.wire.proofs import parse_proof
 from broker.wire.records import Approval, Release, SegmentStatement
 from broker.wire.rules import Limits
+from broker.wire.topics import parse_announcement
 from device.vault.ledger import Ledger
 from device.vault.state import State, Transaction
 
@@ -154,20 +156,23 @@ class RequestDesk:
 
         What expired or was withdrawn before its first byte is closed. What was on its way by then gets no more bytes;
         but only the inbox knows whether all had arrived, so it is asked. While nothing of the log counts, all waits.
+        Where the log is read anew, it waits until the request was read there, or is closed if its place is another's.
         """
-        now_us, hold, logged = self._now_us(), self._reading.hold(), self._reading.request(leaf)
-        closed_by = None if logged is None else logged.closed
+        now_us = self._now_us()
         with self._state.transaction() as tx:
             stored = self._store.get(leaf, tx)
             if stored is None or stored.state not in {RequestState.APPROVED, RequestState.RELEASED}:
                 return None
-            reason = stored.closed_by or closed_by or ("expired" if stored.expires_us <= now_us else None)
+            hold, held = self._reading.hold(), self._reading.holds(leaf, _place_of(stored))
+            reason = stored.closed_by or self._closed_by(stored, now_us)
+            if reason is None and hold is None and held is False:
+                reason = "not-in-log"
             if reason is not None and stored.state is RequestState.RELEASED:
                 return Sending(stored, closed_by=reason)
             if reason is not None:
                 self._docket.close(tx, leaf, reason, now_us)
                 return None
-            if hold is not None:
+            if hold is not None or not held:
                 return None
             if stored.state is RequestState.APPROVED:
                 self._store.step(tx, leaf, Step.RELEASE, now_us=now_us)
@@ -200,6 +205,12 @@ class RequestDesk:
         self._ledger.append(tx, "not-received", {"request": leaf, "reason": reason[:500]}, now_us)
         self._shelf.unpin(tx, leaf)
 
+    def _closed_by(self, stored: StoredRequest, now_us: int) -> str | None:
+        logged = self._reading.request(stored.leaf)
+        if logged is not None and logged.closed is not None:
+            return logged.closed
+        return "expired" if stored.expires_us <= now_us else None
+
     def _refuse_on_hold(self) -> None:
         hold = self._reading.hold()
         if hold is not None:
@@ -224,6 +235,14 @@ class RequestDesk:
             how = "no" if not found else "more than one"
             raise ConsentError(f"{how} request here begins with {leaf[:64]!r}; 'latchstring review list' shows them")
         return found[0]
+
+
+def _place_of(stored: StoredRequest) -> int | None:
+    """Return which entry a request is by its announcement; None if that is of an earlier version's form."""
+    try:
+        return parse_proof(parse_announcement(stored.announcement).proof).index
+    except WireError:
+        return None
 
 
 def _request_of(envelope: bytes) -> str:

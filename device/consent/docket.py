@@ -29,6 +29,7 @@ from device.vault.state import State, Transaction
 from .errors import NotReadYetError, RefusedError
 from .matching import ClipSpan, concerns, matching_clips
 from .policy import HouseholdPolicy, ended, refusals
+from .reading.edge import Edge
 from .reading.follower import Follower
 from .requests import CLOSABLE, RequestState, RequestStore, Step
 from .trust import Trust, VerifiedRequest
@@ -96,7 +97,7 @@ class Docket:
         self._shelf = shelf
         self._now_us = now_us
         self._believed_us = believed_us
-        self._heeded = -1  # how much of the log was read when it was last asked what it says of our requests
+        self._heeded: Edge | None = None  # what was read when it was last asked what it says of our requests
         self.refused_unverified = 0
 
     def consider(self, announced: Iterable[tuple[str, bytes]]) -> None:
@@ -169,8 +170,8 @@ class Docket:
 
     def _heed_the_log(self) -> None:
         """Close what was withdrawn, resolved or revoked, by the log alone."""
-        size = self._reading.size
-        if size == self._heeded:
+        edge = self._reading.kept.edge
+        if edge == self._heeded:  # as large as before it may be another history
             return
         now_us = self._now_us()
         for stored in self._store.every(*CLOSABLE, RequestState.RELEASED):
@@ -180,7 +181,7 @@ class Docket:
             with self._state.transaction() as tx:
                 self._store.set_closed(tx, stored.leaf, logged.closed)
                 self.close(tx, stored.leaf, logged.closed, now_us)
-        self._heeded = size
+        self._heeded = edge
 
     def _judged(self, verified: VerifiedRequest, now_us: int) -> tuple[dict[str, str], list[ClipSpan]]:
         """Return what stands against a request (rule: message), and the clips that match if nothing does."""
@@ -252,7 +253,7 @@ class Docket:
         current = self._store.get(leaf, tx)
         if current is None or current.state not in CLOSABLE:
             return
-        step = Step.WITHDRAW if reason in {"withdrawn", "revoked"} else Step.EXPIRE
+        step = Step.WITHDRAW if reason in {"withdrawn", "revoked", "suspended", "not-in-log"} else Step.EXPIRE
         self._store.step(tx, leaf, step, now_us=now_us, rule=reason, message=ended(reason))
         self._shelf.unpin(tx, leaf)
         log.info("request_closed", leaf=leaf[:16], rule=reason)

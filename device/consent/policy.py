@@ -43,9 +43,13 @@ def refusals(verified: VerifiedRequest, policy: HouseholdPolicy, *, now_us: int)
 
 
 def ended(reason: str) -> str:
-    """Return in words why a request has ended: expired, withdrawn, resolved or revoked."""
+    """Return in words why a request has ended: expired, withdrawn, resolved, revoked, suspended, not-in-log."""
     if reason == "expired":
         return "the request has expired"
     if reason == "revoked":
         return "the agency's admission was revoked"
+    if reason == "suspended":
+        return "the public log's newest record of the agency is one that can't be taken"
+    if reason == "not-in-log":
+        return "the request is not in the public log any more, as it was read here"
     return f"the agency has {reason} the request"

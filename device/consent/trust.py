@@ -25,7 +25,7 @@ from broker.wire.topics import Announcement, parse_announcement
 
 from .errors import NotReadYetError, RefusedError
 from .reading.kept import Logged
-from .reading.register import Admission, Ended, Standing
+from .reading.register import Admission, Ended, Standing, Suspended
 
 _MAKER: Final = object()
 
@@ -75,7 +75,7 @@ class VerifiedRequest:
 
     @property
     def closed_by(self) -> str | None:
-        """`withdrawn` or `resolved` if the agency said so, `revoked` if it may not ask any more."""
+        """`withdrawn` or `resolved` if the agency said so, `revoked` or `suspended` if it may not ask any more."""
         return self.logged.closed
 
 
@@ -130,4 +130,6 @@ class Trust:
             raise RefusedError("admission", f"{agency} was not admitted before it asked")
         if isinstance(standing, Ended):
             raise RefusedError("revoked", f"the admission of {agency} was revoked before it asked")
+        if isinstance(standing, Suspended):
+            raise RefusedError("admission", f"the newest record of {agency} before it asked is one that can't be taken")
         return standing

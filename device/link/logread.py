@@ -53,7 +53,8 @@ class LogReading:
         answer_s: float = ANSWER_S,
     ) -> None:
         verify: ssl.SSLContext | bool = True if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
-        limits = httpx.Limits(max_connections=4, max_keepalive_connections=2)
+        # As many connections as are asked for at once: who is slow must take nobody else's.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=2)
         self._client = httpx.AsyncClient(trust_env=False, verify=verify, limits=limits, transport=transport)
         self._answer_s = answer_s
 

@@ -48,6 +48,7 @@ def test_a_neighbourhood_without_mirrors_needs_the_owners_word(tmp_path: Path, w
     done = init(tmp_path)
     assert done.returncode == 1
     assert "--unwitnessed puts up with that" in done.stderr
+    assert "have the operator invite one first (latchstring broker invite)" in done.stderr
     assert not (tmp_path / "home").exists()
     assert init(tmp_path, "--unwitnessed").returncode == 0
     section = load_settings(tmp_path / "home").neighbourhood
@@ -97,6 +98,9 @@ async def test_the_log_is_shown_with_who_vouches_for_it(tmp_path: Path, capsys: 
     show_log(json.loads(json.dumps(told)))
     shown = " ".join(capsys.readouterr().out.split())
     assert "1 entries read of log.example/requests" in shown
+    assert "vouched for by witness-0" in shown
+    assert "http" in shown
+    assert all(one["url"] in "".join(shown.split()) for one in told["sources"])
     assert "witness-0" in shown
     assert "nobody listens" in shown
     other = hood.log.fork(0)
@@ -106,6 +110,29 @@ async def test_the_log_is_shown_with_who_vouches_for_it(tmp_path: Path, capsys: 
     rows = dict(log_rows(log_status(house.follower, house.reader)))
     assert rows["CONTRADICTION"].endswith("nothing of this log counts until you say so")
     await house.aclose()
+
+
+def test_who_vouches_and_what_is_kept_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mirror alone is named as such and not as witnesses; revoked agencies are told; an address stands whole."""
+    url = f"https://mirror.example.org/{'0123456789abcdef' * 4}"
+    log: dict[str, Any] = {
+        "witnessed": True, "needs_mirror": True, "read": 5, "size": 5, "origin": "log.example", "contradiction": None,
+        "hold": None, "root": None, "cosigned_us": NOW_US, "void": 0, "refused_heads": 0, "evidence": [],
+        "cosigners": [{"name": "mirror.example.org", "kind": "mirror", "cosigned_us": NOW_US},
+                      {"name": "late.example.org", "kind": "witness", "cosigned_us": None}],
+        "sources": [{"name": "mirror.example.org", "url": url, "error": None, "size": 5}],
+    }  # fmt: skip
+    assert dict(log_rows(log))["vouched for"] == f"by mirror.example.org, {ago(NOW_US)}"
+    assert dict(log_rows(log | {"cosigned_us": None}))["vouched for"] == "by nobody yet"
+    for agencies, revoked, words in (
+        (1, 0, "1 agency,"),
+        (1, 1, "1 agency, revoked,"),
+        (3, 2, "3 agencies (2 revoked),"),
+    ):
+        show_log(log | {"kept": {"agencies": agencies, "revoked": revoked, "requests": 2, "cases": 1}})
+        shown = capsys.readouterr().out
+        assert words in " ".join(shown.split())
+        assert url in "".join(shown.split())
 
 
 async def test_the_evidence_is_exported_as_it_came(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def follow(hood: NeighbourhoodSimulator, state: State, *, now_us: int = NOW_US) 
 
 def read_on(follower: Follower, log: LogSimulator, *, own: bool = True) -> None:
     """Let a follower read all that a log has, as it is served."""
-    head = follower.hear(log.head(), own=own)
+    head = follower.hear(log.head(), own=own).more
     if head is not None:
         first = follower.size
         cuts = [first, *range((first // TILE_WIDTH + 1) * TILE_WIDTH, head.size, TILE_WIDTH), head.size]

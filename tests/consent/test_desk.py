@@ -307,6 +307,19 @@ def test_sending_stops_when_the_request_is_withdrawn(home: Home) -> None:
     assert home.desk.spent_bundles() == {"x.age"}
 
 
+def test_what_was_approved_before_announcements_had_a_place_is_sent(home: Home) -> None:
+    """An earlier version's announcement says nothing of its place: that the log holds the request is enough."""
+    leaf = offered(home)
+    approve(home, approval(leaf).sign(OWNER))
+    with home.state.transaction() as tx:
+        tx.execute("UPDATE requests SET announcement = x''")
+    home.follower.begin_again()
+    assert home.desk.releasing(leaf) is None
+    assert home.states() == {leaf: "approved"}
+    home.consider()
+    assert home.desk.releasing(leaf) is not None
+
+
 def test_a_receipt_counts_however_late_it_comes(home: Home) -> None:
     """Once released, expiry does not take the request away from under its receipt."""
     leaf = offered(home)

@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.wire.envelopes import public_bytes
+from broker.wire.notes import parse_checkpoint, parse_note
 from broker.wire.records import RefusalCount, Refusals
 from broker.wire.rules import DAY_US, MINUTE_US
 from device.consent.reading.edge import ahead, tile_reader, tiles_for
 from device.consent.reading.follower import Follower, MisservedError
+from device.consent.reading.heads import Head, Heard, Outcome
 from device.consent.reading.tables import KEPT_US, MovedError
 from device.vault.state import Row, State
 from tests.consent.support import follow, followed, read_on
-from tests.simulators import NOW_US, NeighbourhoodSimulator
+from tests.simulators import NOW_US, LogSimulator, NeighbourhoodSimulator
 
 TABLES = ("log_standing", "log_requests", "log_updates", "log_records", "log_evidence")
 
@@ -78,7 +81,7 @@ def test_what_was_read_is_replaced_only_from_where_it_was_learnt(tmp_path: Path)
     hood = NeighbourhoodSimulator()
     with State.open(tmp_path / "state.db") as state:
         one, other = follow(hood, state), follow(hood, state)
-        head = other.hear(hood.log.head())
+        head = other.hear(hood.log.head()).more
         assert head is not None
         read_on(one, hood.log)
         before = learnt(state)
@@ -94,7 +97,7 @@ def test_entries_that_are_not_the_heads_teach_nothing() -> None:
     hood.announced()
     for entries in ([b"lie", hood.log.entries[1]], hood.log.entries[:1], [*hood.log.entries, b"more"]):
         with followed(hood, read=False) as follower:
-            head = follower.hear(hood.log.head())
+            head = follower.hear(hood.log.head()).more
             assert head is not None
             with pytest.raises(MisservedError):
                 follower.take(head, [entries])
@@ -109,7 +112,7 @@ def test_a_plan_holds_every_bundle_to_the_head(read: int, more: int) -> None:
     with followed(hood) as follower:
         for count in (read, more):
             hood.log.entries += [b"entry %d" % number for number in range(count)]
-            head = follower.hear(hood.log.head())
+            head = follower.hear(hood.log.head()).more
             if head is None:
                 continue
             tiles = tiles_for(ahead(follower.size, head.size), size=head.size)
@@ -162,6 +165,109 @@ def test_what_ended_long_ago_is_forgotten_and_its_case_is_not(tmp_path: Path) ->
         assert again is not None
         assert again.earlier_posts == 1
         assert payload
+
+
+class Watched(Follower):
+    """A follower that is looked at after each of its steps, as a thread of the desk may."""
+
+    seen: list[tuple[int, bool]]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in {"_kept", "_register"} and hasattr(self, "seen"):
+            self.seen.append((self.size, self.standing("springfield-pd", self.size) is not None))
+
+
+def test_whom_the_log_admits_is_known_once_it_is_read_so_far(tmp_path: Path) -> None:
+    """No thread sees that entries were read without what they teach: it would refuse what is admitted."""
+    hood = NeighbourhoodSimulator()
+    with State.open(tmp_path / "state.db") as state:
+        follower = Watched(
+            state, policy=hood.log.policy, operator_key=public_bytes(hood.operator), now_us=lambda: NOW_US,
+            max_age_us=DAY_US,
+        )  # fmt: skip
+        follower.seen = []
+        read_on(follower, hood.log)
+        follower.begin_again()
+        assert follower.size == 0
+    assert (1, True) in follower.seen
+    assert (1, False) not in follower.seen
+
+
+def test_what_becomes_of_a_head_is_said() -> None:
+    """Each of the five, with the head if the log signed it, and why it does not count."""
+    hood = NeighbourhoodSimulator(log=LogSimulator(witnesses=1))
+    other, alone = hood.log.fork(0), hood.log.fork(1)
+    other.append(b"another")
+    alone.witnesses = {}
+    alone.append(b"more")
+    with followed(hood, read=False) as follower:
+        assert follower.hear(LogSimulator(seed=9).head()).outcome is Outcome.REFUSED
+        heard = follower.hear(hood.log.head())
+        assert heard.outcome is Outcome.MORE
+        assert heard.more is heard.head
+        read_on(follower, hood.log)
+        assert follower.hear(hood.log.head()).outcome is Outcome.KNOWN
+        unmet = follower.hear(alone.head())
+        assert (unmet.outcome, unmet.more, unmet.head is None) == (Outcome.UNMET, None, False)
+        assert "quorum" in unmet.why
+        for note in (other.head(), hood.log.head()):
+            contradicted = follower.hear(note)
+            assert (contradicted.outcome, contradicted.more) == (Outcome.CONTRADICTED, None)
+        assert follower.hear(b"rubbish") == Heard(Outcome.REFUSED, why=follower.hear(b"rubbish").why)
+
+
+def test_what_contradicts_itself_teaches_nothing_more() -> None:
+    """One piece of evidence stands until it is answered, whatever is shown meanwhile, and nothing is read on."""
+    hood = NeighbourhoodSimulator()
+    with followed(hood) as follower:
+        hood.announced()
+        head = follower.hear(hood.log.head()).more
+        assert head is not None
+        for word in (b"one", b"two"):
+            other = hood.log.fork(0)
+            other.append(word)
+            follower.hear(other.head())
+            follower.blame(Head(other.head(), parse_checkpoint(parse_note(other.head()).text), None), other.read)
+        assert len(follower.evidence()) == 1
+        follower.take(head, [hood.log.entries[1:]])
+        assert follower.size == 1
+        follower.begin_again()
+        read_on(follower, hood.log)
+        assert follower.size == 2
+
+
+def test_a_doubt_that_false_tiles_do_not_settle_is_said_to_stand() -> None:
+    """Tiles that don't lead to what was read say nothing about a head, for it or against it."""
+    hood = NeighbourhoodSimulator()
+    hood.log.entries += [b"entry %d" % number for number in range(20)]
+    other = hood.log.fork(1)
+    other.append(b"another")
+    with followed(hood) as follower:
+        for _ in range(2):
+            follower.doubt(other.head())
+        head = follower.doubted()
+        assert head is not None
+        assert len(follower._doubts) == 1
+        forged = hood.log.fork(21)
+        forged.edit(0, b"edited")
+        with pytest.raises(MisservedError, match="do not lead"):
+            follower.settle_doubt(head, forged.read)
+        assert follower.contradiction is None
+        assert follower.doubted() == head
+        follower.settle_doubt(head, hood.log.read)
+        assert follower.contradiction is not None
+        follower.begin_again()
+        assert follower.doubted() is None
+
+
+def test_whether_a_request_is_in_the_log_is_said_of_its_place() -> None:
+    """There, not there, or not read so far; where its place is not known, anywhere will do."""
+    hood = NeighbourhoodSimulator()
+    leaf, _ = hood.announced()
+    with followed(hood) as follower:
+        assert [follower.holds(leaf, at) for at in (0, 1, 2, None)] == [False, True, None, True]
+        assert [follower.holds("0" * 64, at) for at in (0, 1, 2, None)] == [False, False, None, None]
 
 
 def test_a_state_that_was_changed_admits_nobody(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_revoked_key_never_comes_back() -> None:
     hood.revoke()
     hood.rotate(3, admitted_at=hood.now_us + 1)  # the very key that was revoked
     _, payload = hood.announced(case="old key")
-    assert rule_of(hood, payload) == "revoked"
+    assert rule_of(hood, payload) == "admission"
     hood.rotate(4, admitted_at=hood.now_us + 2)
     _, payload = hood.announced(case="new key")
     assert verified_of(hood, payload).closed_by is None
@@ -155,7 +155,7 @@ def test_an_older_admission_does_not_bring_an_older_key_back() -> None:
     hood.log.append(first)
     hood.agency_key = old_key
     _, payload = hood.announced()
-    assert rule_of(hood, payload) == "signature"
+    assert rule_of(hood, payload) == "admission"
 
 
 def test_an_announcement_under_another_topic_is_refused() -> None:

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+from broker.wire import topics
+from device import link
+from device.asked import Asked
+from device.courier import Courier, Destination
 from device.logreader import LogReader
 from tests.consent.support import Home
 from tests.simulators import LogServer, LogSimulator, NeighbourhoodSimulator
 
 LOOK_S = 100.0
+CELL = "8a2a1072b59ffff"
 
 
 def witnessed_hood(*, witnesses: int = 1, mirrors: int = 1) -> NeighbourhoodSimulator:
@@ -40,16 +45,28 @@ class Household(Home):
             every_s=LOOK_S,
             monotonic_s=lambda: self.clock_s,
         )
+        self.mailbox = link.request_mailbox()
+        nowhere = Destination(inbox_url="http://inbox.invalid", inbox_key=bytes(32), owner_key=bytes(32))
+        self.asked = Asked(
+            self.docket,
+            self.desk,
+            Courier(self.desk, destination=nowhere, outgoing=self.folder),
+            self.follower,
+            self.files,
+            self.reader,
+            LOOK_S,
+        )
 
     async def aclose(self) -> None:
         await self.files.aclose()
         self.close()
 
     async def look(self, *announced: tuple[str, bytes]) -> None:
-        """Do what the daemon does at one of its times."""
+        """Do what the daemon does at one of its times, once these (leaf, payload) were announced."""
         self.clock_s += LOOK_S
-        await self.reader.look()
-        self.docket.consider(announced)
+        for leaf, payload in announced:
+            self.mailbox.put(topics.request(CELL, leaf), payload)
+        await self.asked.look(self.mailbox)
 
     def paths(self, name: str = "log") -> list[str]:
         """Return what was asked of one of them, and forget it."""

@@ -7,7 +7,9 @@ import pytest
 import pytest_asyncio
 
 from broker.wire.tiles import encode_entries
+from broker.wire.topics import Announcement
 from device.consent.errors import ConsentError
+from device.logreader import CHUNK_BUNDLES
 from tests.consent.support import OWNER
 from tests.consent.test_desk import approval, approve
 from tests.home.log_support import Household, fill, witnessed_hood
@@ -71,6 +73,96 @@ async def test_a_secret_request_in_the_past_is_found_by_tiles(house: Household) 
     assert house.evidence == ("fork", "a head of 2 entries is no beginning of the 301 that were read")
 
 
+async def test_who_serves_false_tiles_hides_no_secret_request(house: Household) -> None:
+    """The log itself serves tiles that lead nowhere, or nobody serves any: the doubt stands until somebody does."""
+    secret = secretly(house, 1)
+    fill(house.hood, 300)
+    await house.look()
+    house.server.instead["log", "tile/0/000"] = bytes(8_192)
+    house.server.instead["mirror", "tile/0/000"] = b""
+    await house.look(secret)
+    for _ in range(2):
+        await house.look()
+        assert house.evidence is None
+    assert "do not lead from 2 entries to the 301" in house.reader.sources[0].error
+    del house.server.instead["mirror", "tile/0/000"]
+    await house.look()
+    assert house.evidence == ("fork", "a head of 2 entries is no beginning of the 301 that were read")
+
+
+async def nothing_is_due(house: Household) -> None:
+    """Before its time no more is asked, though there is more to read."""
+    house.server.asked = []
+    await house.reader.look()
+    assert house.server.asked == []
+
+
+async def test_after_a_contradiction_no_look_comes_sooner(house: Household) -> None:
+    """A few entries are read, and a head on the way to them is another's: there is no hurry to read the rest."""
+    await house.look()
+    await house.look(secretly(house, 1))
+    fill(house.hood, 5)
+    await house.look()
+    assert house.evidence is not None
+    await nothing_is_due(house)
+
+
+async def test_what_the_others_show_is_not_read_once_one_contradicts(house: Household) -> None:
+    """The log has grown, and its mirror was shown another history of what was read: no entry is asked for."""
+    await house.look()
+    other = house.hood.log.fork(0)
+    other.append(b"another")
+    house.server.logs["mirror"] = other
+    fill(house.hood, 5)
+    house.server.asked = []
+    await house.look()
+    assert house.evidence == ("fork", "there are two logs of 1 entries")
+    assert house.server.asked == [("log", "checkpoint"), ("mirror", "checkpoint")]
+
+
+async def test_one_contradiction_is_kept_once_and_nothing_is_read_past_it(house: Household) -> None:
+    """Those who serve what was passed are asked for no more of it, and none of them is blamed."""
+    await house.look()
+    await house.look(secretly(house, 1))
+    fill(house.hood, 256 * 3 * CHUNK_BUNDLES)
+    house.paths()
+    await house.look()
+    assert house.evidence == ("fork", "two heads disagree about the first 2 entries")
+    assert len(house.follower.evidence()) == 1
+    assert [source.error for source in house.reader.sources] == ["", ""]
+    assert len([path for path in house.paths() if "entries" in path]) == CHUNK_BUNDLES
+    await nothing_is_due(house)
+
+
+async def test_two_secret_requests_are_one_contradiction(house: Household) -> None:
+    """Once one has shown that the log is two, the next adds nothing."""
+    secrets = [secretly(house, 1), secretly(house, 1)]
+    other = house.hood.log.fork(1)
+    other.append(b"another entry")
+    secrets.append(NeighbourhoodSimulator(log=other).announced(case="another secret"))
+    fill(house.hood, 300)
+    await house.look()
+    await house.look(*secrets)
+    for _ in range(4):
+        await house.look()
+    assert len(house.follower.evidence()) == 1
+
+
+async def test_rubbish_after_a_contradiction_is_only_rubbish(house: Household) -> None:
+    """A mirror that shows no note at all while nothing of the log counts ends nothing."""
+    await house.look()
+    other = house.hood.log.fork(0)
+    other.append(b"another")
+    house.server.logs["log"] = other
+    await house.look()
+    assert house.evidence is not None
+    house.server.instead["mirror", "checkpoint"] = b"rubbish"
+    await house.look()
+    log, mirror = house.reader.sources
+    assert (log.size, log.error, mirror.size) == (1, "", None)
+    assert mirror.error
+
+
 async def test_two_publics_with_two_histories_are_found_out(house: Household) -> None:
     """A mirror was shown another log than the device, of one size: both heads are kept, and nothing counts any more."""
     leaf = await offered(house)
@@ -100,31 +192,105 @@ async def test_growth_that_does_not_follow_is_a_fork(house: Household, more: int
     assert house.follower.size == 41
 
 
-async def test_an_entry_that_is_edited_or_dropped_is_a_fork(house: Household) -> None:
-    """What was read once can't be another later, wherever it stands."""
+@pytest.mark.parametrize("at", [0, 3, 600])
+@pytest.mark.parametrize("how", ["edited", "dropped"])
+@pytest.mark.parametrize("more", [0, 1, 300])
+async def test_an_entry_that_is_edited_or_dropped_is_a_fork(house: Household, at: int, how: str, more: int) -> None:
+    """What was read once can't be another later, or gone, wherever it stood."""
     fill(house.hood, 600)
     await house.look()
-    house.hood.log.edit(3, b"edited")
-    fill(house.hood, 1)
+    entries = house.hood.log.entries
+    other = house.hood.log.fork(at)
+    other.entries += [b"edited"] if how == "edited" else []
+    other.entries += [*entries[at + 1 :], *(b"more %d" % number for number in range(more + (how == "dropped")))]
+    house.server.logs["log"] = house.server.logs["mirror"] = other
     await house.look()
-    assert house.evidence is not None
+    grown = f"a head of {601 + more} entries did not grow from the 601 that were read"
+    assert house.evidence == ("fork", grown if more else "there are two logs of 601 entries")
+    assert house.follower.size == 601
+
+
+def kinds(house: Household) -> list[tuple[str, bool]]:
+    """The kinds of all evidence, and whether it stands."""
+    return [(one.kind, one.accepted_us is None) for one in house.follower.evidence()]
+
+
+async def test_a_log_that_drops_an_entry_and_adds_none_goes_back(house: Household) -> None:
+    """It is shorter than it was: no cache is to blame after a while, and by its tiles it is another history."""
+    fill(house.hood, 600)
+    await house.look()
+    other = house.hood.log.fork(3)
+    other.entries += house.hood.log.entries[4:]
+    house.server.logs["log"] = other
+    house.pass_time(11 * 60)
+    await house.look()
+    assert house.evidence == ("fork", "a head of 600 entries is no beginning of the 601 that were read")
+    assert kinds(house) == [("rollback", True), ("fork", True)]
 
 
 async def test_a_log_that_goes_back_is_told_and_kept(house: Household) -> None:
-    """The log itself shows a smaller head than it showed before, and no cache is to blame: evidence, kept for good."""
+    """The log itself shows a smaller head than it showed before, and no cache is to blame: evidence, and a hold."""
     fill(house.hood, 3)
     await house.look()
     house.server.logs["log"] = house.hood.log.fork(2)
     await house.look()
-    assert house.evidence is None
+    assert kinds(house) == []
     assert house.follower.size == 4
     house.pass_time(11 * 60)
     await house.look()
-    assert house.evidence == ("rollback", "the log went back from 4 to 2 entries")
-    house.close()
-    house.open()
-    assert house.evidence == ("rollback", "the log went back from 4 to 2 entries")
+    assert house.follower.contradiction is None
+    for _ in range(2):
+        assert "went back from 4 to 2 entries" in str(house.follower.hold())
+        assert house.follower.problem() == house.follower.hold()
+        assert kinds(house) == [("rollback", True)]
+        house.close()
+        house.open()
     assert house.follower.size == 4
+
+
+async def test_a_log_that_shows_as_much_again_counts_again(house: Household) -> None:
+    """However often it went back, what it signed is kept once; more at a mirror does not make it good."""
+    house.server.logs["mirror"] = house.hood.log
+    fill(house.hood, 3)
+    await house.look()
+    for _ in range(3):
+        house.server.logs["log"] = house.hood.log.fork(2)
+        house.pass_time(11 * 60)
+        await house.look()
+        await house.look()
+        assert "went back" in str(house.follower.hold())
+        assert kinds(house) == [("rollback", True)]
+        house.server.logs["log"] = house.hood.log
+        await house.look()
+        assert house.follower.hold() is None
+        assert kinds(house) == [("rollback", False)]
+
+
+async def test_one_old_answer_on_a_quiet_log_is_a_caches(house: Household) -> None:
+    """Long after the log grew last, but not after it last showed as much."""
+    fill(house.hood, 3)
+    await house.look()
+    for _ in range(4):
+        house.pass_time(9 * 60)
+        await house.look()
+    house.server.logs["log"] = house.hood.log.fork(2)
+    house.pass_time(9 * 60)
+    await house.look()
+    assert (house.follower.hold(), kinds(house)) == (None, [])
+
+
+async def test_a_rollback_holds_where_nobody_witnesses(tmp_path: Path) -> None:
+    """It needs no witness to be seen, and is told."""
+    house = Household(tmp_path, NeighbourhoodSimulator(log=LogSimulator()))
+    fill(house.hood, 3)
+    await house.look()
+    house.server.logs["log"] = house.hood.log.fork(2)
+    house.pass_time(11 * 60)
+    await house.look()
+    assert "went back" in str(house.follower.problem())
+    await house.reader.read_again()
+    assert house.follower.hold() is None
+    await house.aclose()
 
 
 async def test_a_mirror_that_lags_is_no_contradiction(house: Household) -> None:
@@ -133,7 +299,7 @@ async def test_a_mirror_that_lags_is_no_contradiction(house: Household) -> None:
     old = house.hood.log.head()
     fill(house.hood, 3)
     await house.look()
-    house.reader.told(old)
+    await house.reader.told(old)
     await house.look()
     assert house.evidence is None
     assert house.follower.size == 4
@@ -159,6 +325,83 @@ async def test_the_owner_may_believe_the_log_again(house: Household) -> None:
         approve(house, approval(leaf).sign(OWNER))
 
 
+@pytest.mark.parametrize("cosigners", [0, 1])
+async def test_nothing_is_sent_of_a_request_that_is_in_the_log_no_more(tmp_path: Path, cosigners: int) -> None:
+    """Approved, and then the owner believes another history: it waits until that is read so far, and is closed."""
+    house = Household(tmp_path, witnessed_hood(witnesses=cosigners, mirrors=cosigners))
+    house.shelf.film("c1")
+    leaf = await offered(house)
+    approve(house, approval(leaf).sign(OWNER))
+    other = house.hood.log.fork(1)
+    other.append(b"another entry")
+    house.server.logs["log"] = other
+    await house.look()
+    assert house.desk.releasing(leaf) is None
+    await house.reader.read_again()
+    assert house.desk.releasing(leaf) is None
+    assert house.states() == {leaf: "approved"}
+    await house.look()
+    assert house.follower.hold() is None
+    assert house.desk.releasing(leaf) is None
+    (stored,) = house.desk.requests()
+    assert (stored.state, stored.rule) == ("withdrawn", "not-in-log")
+    assert [entry.kind for entry in house.ledger.entries()] == ["approved"]
+    assert house.desk.spent_bundles() == {"x.age"}
+    assert house.shelf.pinned == {}
+    await house.aclose()
+
+
+async def test_what_was_approved_waits_until_the_log_holds_it_again(house: Household) -> None:
+    """Read anew, and not as far as that yet: neither sent nor closed; once it is read, it goes."""
+    leaf = await offered(house)
+    approve(house, approval(leaf).sign(OWNER))
+    log = house.hood.log
+    house.server.logs["log"] = house.server.logs["mirror"] = log.fork(1)
+    await house.reader.read_again()
+    await house.look()
+    assert (house.follower.size, house.follower.hold()) == (1, None)
+    assert house.desk.releasing(leaf) is None
+    assert house.states() == {leaf: "approved"}
+    house.server.logs["log"] = house.server.logs["mirror"] = log
+    await house.look()
+    sending = house.desk.releasing(leaf)
+    assert sending is not None
+    assert sending.closed_by is None
+
+
+async def test_what_is_on_its_way_stops_when_it_is_in_the_log_no_more(house: Household) -> None:
+    """Some bytes may have gone: only its receipt is asked for; a request at another place is another one."""
+    leaf = await offered(house)
+    approve(house, approval(leaf).sign(OWNER))
+    assert house.desk.releasing(leaf) is not None
+    other = house.hood.log.fork(1)
+    other.entries += [b"another entry", *house.hood.log.entries[1:]]
+    house.server.logs["log"] = house.server.logs["mirror"] = other
+    await house.reader.read_again()
+    assert house.desk.releasing(leaf) is None
+    await house.look()
+    sending = house.desk.releasing(leaf)
+    assert sending is not None
+    assert sending.closed_by == "not-in-log"
+    assert house.states() == {leaf: "released"}
+
+
+async def test_a_withdrawal_in_another_history_of_the_same_size_counts(house: Household) -> None:
+    """The owner believes a log that is as long as the one before, and says something else."""
+    leaf = await offered(house)
+    other = house.hood.log.fork(2)
+    fill(house.hood, 1)
+    await house.look()
+    NeighbourhoodSimulator(log=other).update(leaf, "withdrawn")
+    house.server.logs["log"] = house.server.logs["mirror"] = other
+    await house.look()
+    assert house.evidence == ("fork", "there are two logs of 3 entries")
+    assert house.states() == {leaf: "offered"}
+    await house.reader.read_again()
+    await house.look()
+    assert house.states() == {leaf: "withdrawn"}
+
+
 async def test_a_stale_log_holds_everything_and_loses_nothing(house: Household) -> None:
     """Nobody cosigned for a day: nothing new is offered, nothing approved or sent, until witnesses are heard again."""
     leaf = await offered(house)
@@ -180,9 +423,28 @@ async def test_a_stale_log_holds_everything_and_loses_nothing(house: Household) 
     assert house.desk.releasing(leaf) is not None
 
 
+@pytest.mark.parametrize("hours", [-20 * 24, -2])
+async def test_a_clock_that_is_set_back_holds(house: Household, hours: int) -> None:
+    """Before the time of the newest cosignature it can't tell how old that is, read before or since."""
+    await house.look()
+    assert house.follower.hold() is None
+    house.pass_time(hours * HOUR_S)
+    assert str(house.follower.hold()).startswith("the clock is before ")
+    fill(house.hood, 1)
+    await house.look()
+    assert house.follower.size == 2
+    assert str(house.follower.hold()).startswith("the clock is before ")
+    house.pass_time((-hours - 0.5) * HOUR_S)
+    assert house.follower.hold() is None
+
+
 async def test_a_witness_ahead_of_its_time_does_not_keep_a_log_fresh(house: Household) -> None:
-    """A cosignature from next year counts as one of today."""
+    """A cosignature from next year is as good as a clock that is a year behind, until one of today is read."""
     house.hood.log.now_s += 365 * 24 * HOUR_S
+    await house.look()
+    assert house.follower.hold() is not None
+    house.hood.log.now_s -= 365 * 24 * HOUR_S
+    fill(house.hood, 1)
     await house.look()
     assert house.follower.hold() is None
     house.pass_time(25 * HOUR_S)
@@ -337,6 +599,25 @@ async def test_what_is_asked_of_the_log_does_not_depend_on_what_matches(tmp_path
         "tile/0",
         "tile/1",
     }
+
+
+async def test_doubts_are_compared_at_one_a_look(house: Household) -> None:
+    """However much is announced that was not read, each look asks for the tiles of one head."""
+    log = house.hood.log
+    leaves = [house.hood.announced(case=f"case {number}")[0] for number in range(3)]
+    again = [log.append(log.entries[1 + number]) for number in range(3)]  # the first counts, so these are not read
+    fill(house.hood, 20)
+    await house.look()
+    house.paths()
+    payloads = [Announcement(log.entries[at], log.proof(at, at + 1)).encode() for at in again]
+    await house.look(*zip(leaves, payloads, strict=True))
+    tiles = []
+    for _ in range(4):
+        await house.look()
+        tiles.append([path for path in house.paths() if "tile" in path])
+    assert tiles == [["tile/0/000.p/27"]] * 3 + [[]]
+    assert house.docket.refused_unverified == 3
+    assert house.evidence is None
 
 
 async def test_a_false_signature_spoils_only_its_own_note(house: Household) -> None:

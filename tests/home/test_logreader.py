@@ -1,14 +1,18 @@
 """When a device looks at its log, and how it catches up."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from broker.wire.tiles import TILE_WIDTH
+from device.link import LogReading
 from device.logreader import BUNDLES_A_LOOK
 from tests.home.log_support import LOOK_S, Household, fill, witnessed_hood
+from tests.simulators import LogServer, LogSimulator
 
 
 @pytest_asyncio.fixture
@@ -38,15 +42,49 @@ async def test_it_looks_sooner_once_everybody_is_told_of_more(house: Household) 
     old = house.hood.log.head()
     fill(house.hood, 1)
     house.paths()
-    house.reader.told(old)
+    await house.reader.told(old)
     await house.reader.look()
     assert house.paths() == []
-    house.reader.told(house.hood.log.head())
+    await house.reader.told(house.hood.log.head())
     await house.reader.look()
     assert house.follower.size == 2
-    house.reader.told(b"rubbish")
+    await house.reader.told(b"rubbish")
     await house.reader.look()
     assert house.follower.refused == 1
+
+
+class Slow(LogServer):
+    """Those who serve the log answer once they are let `go`; `asked_for` is set when one is waiting."""
+
+    def __init__(self, **logs: LogSimulator) -> None:
+        super().__init__(**logs)
+        self.asked_for = asyncio.Event()
+        self.go = asyncio.Event()
+
+    def reading(self) -> LogReading:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            self.asked_for.set()
+            await self.go.wait()
+            return self._answer(request)
+
+        return LogReading(transport=httpx.MockTransport(answer))
+
+
+async def test_it_is_told_and_begins_again_between_looks(tmp_path: Path) -> None:
+    """One after the other: what is heard or forgotten amid a look would be learnt from twice, or for nothing."""
+    hood = witnessed_hood()
+    server = Slow(log=hood.log)
+    house = Household(tmp_path, hood, server=server)
+    look = asyncio.create_task(house.look())
+    await server.asked_for.wait()
+    waiting = {asyncio.create_task(house.reader.told(b"rubbish")), asyncio.create_task(house.reader.read_again())}
+    done, _ = await asyncio.wait(waiting, timeout=0.1)
+    assert not done
+    assert house.follower.refused == 0
+    server.go.set()
+    await asyncio.gather(look, *waiting)
+    assert (house.follower.refused, house.follower.size) == (1, 0)
+    await house.aclose()
 
 
 async def test_it_catches_up_over_some_looks(house: Household) -> None:

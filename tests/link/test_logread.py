@@ -190,6 +190,28 @@ async def test_a_drop_now_and_then_is_too_slow() -> None:
             await files.checkpoint(server.address)
 
 
+async def test_who_is_slow_keeps_nobody_else_waiting() -> None:
+    """However many of those who serve the log don't answer yet, the others are read meanwhile."""
+    at_last = asyncio.Event()
+
+    async def answer(target: str) -> bytes:
+        if target.startswith("/slow"):
+            await at_last.wait()
+            return found(b"", "404 Not Found")
+        return await serve_log(target)
+
+    async with reading(answer) as (files, server):
+        slow = [LogAddress(f"slow-{at}", f"http://127.0.0.1:{server.port}/slow-{at}", own=False) for at in range(16)]
+        asked = [asyncio.create_task(files.checkpoint(where)) for where in slow]
+        await asyncio.sleep(0)  # they are first
+        assert await files.checkpoint(server.address) == LOG.head()
+        assert not any(one.done() for one in asked)
+        at_last.set()
+        for one in asked:
+            with pytest.raises(LogUnreadable, match="answers 404"):
+                await one
+
+
 async def test_nobody_there_is_said_in_one_line() -> None:
     """A log that can't be reached is an error of the network's, by the name of who was asked."""
     files = LogReading()

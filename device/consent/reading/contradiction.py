@@ -13,10 +13,11 @@ from broker.wire.merkle import HashReader
 from broker.wire.notes import Checkpoint
 from broker.wire.rules import MINUTE_US
 
-from .edge import Edge, Node, beginning, nodes, other_history
+from .edge import Edge, Node, nodes, other_history
 from .heads import Head
 from .kept import Kept, checkpoint_in
 
+ROLLBACK: Final = "rollback"  # the one kind that an honest log may be accused of
 CACHED_US: Final = 10 * MINUTE_US  # no cache on the way keeps a head for so long
 
 
@@ -31,13 +32,19 @@ class Accusation:
     proof: bytes
 
 
-def contradicted(
-    kept: Kept, heard: Iterable[Head], note: bytes, checkpoint: Checkpoint, *, own: bool, now_us: int
-) -> Accusation | None:
-    """Compare a head with what was read and heard; `own`: the log itself showed it, at its own address."""
-    if own and kept.own_note is not None and checkpoint.size < kept.shown and now_us > kept.own_us + CACHED_US:
-        what = f"the log went back from {kept.shown} to {checkpoint.size} entries"
-        return _accusation(what, (kept.own_note, note), kept.edge, kind="rollback")
+def gone_back(kept: Kept, note: bytes, checkpoint: Checkpoint, *, now_us: int) -> Accusation | None:
+    """Compare what the log itself shows, at its own address, with the most that it has shown there.
+
+    That alone proves nothing: a cache may be stuck. It is for the owner to see, and for the log to put right.
+    """
+    if kept.own_note is None or checkpoint.size >= kept.shown or now_us <= kept.own_us + CACHED_US:
+        return None
+    what = f"the log went back from {kept.shown} to {checkpoint.size} entries"
+    return _accusation(what, (kept.own_note, note), kept.edge, kind=ROLLBACK)
+
+
+def contradicted(kept: Kept, heard: Iterable[Head], note: bytes, checkpoint: Checkpoint) -> Accusation | None:
+    """Compare a head with what was read and heard."""
     rivals = [(one.checkpoint, one.note) for one in heard]
     if kept.own_note is not None:
         rivals.append((checkpoint_in(kept.own_note), kept.own_note))
@@ -77,10 +84,9 @@ def unfollowed(kept: Kept, head: Head, read: HashReader) -> Accusation | None:
     return _accusation(what, (kept.note, head.note), theirs, nodes(kept.size, head.size, read))
 
 
-def no_beginning(kept: Kept, head: Head, read: HashReader) -> Accusation | None:
-    """Compare a smaller head with what was read, by tiles that have to lead from it to our own edge."""
-    ours = beginning(head.size, of=kept.edge, read=read)
-    if ours is None or kept.note is None or ours.root == head.checkpoint.root:
+def no_beginning(kept: Kept, head: Head, ours: Edge, read: HashReader) -> Accusation | None:
+    """Compare a smaller head with what was read; `ours` is the edge at its size, by tiles that lead to our own."""
+    if kept.note is None or ours.root == head.checkpoint.root:
         return None
     what = f"a head of {head.size} entries is no beginning of the {kept.size} that were read"
     return _accusation(what, (kept.note, head.note), ours, nodes(head.size, kept.size, read))

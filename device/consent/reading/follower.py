@@ -3,13 +3,14 @@
 1. A head counts if the pinned policy accepts it, and if it is shown to have grown from what was read: by entries that
    hash from the kept edge to its root. Nothing is kept of entries that are not shown to be in it.
 2. A head that contradicts what was read (the log went back, or is another one) is evidence: both are kept, and from
-   then on nothing of this log counts until the owner says so. A mirror, a broker or a cache that lags contradicts
-   nothing: the log went back if it shows less at its own address long after it had shown more there.
+   then on nothing of this log counts or is learnt until the owner says so. A mirror, a broker or a cache that lags
+   contradicts nothing: the log went back if it shows less at its own address long after it had shown more there.
 3. What is known is as fresh as the newest time by which a quorum had cosigned a head that was read to its end.
 
 Blocking, no network; one thread at a time reads on, any thread may ask.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,14 +21,14 @@ import structlog
 from broker.wire.encoding import WireError
 from broker.wire.merkle import HashReader, leaf_hash
 from broker.wire.proofs import MIRRORS, Policy
-from broker.wire.rules import HOUR_US
 from device.consent.errors import ConsentError
 from device.vault.state import State
 
-from .contradiction import Accusation, contradicted, no_beginning, passed_by, unfollowed
-from .edge import Edge, Plan, hold_to, plan_growth
-from .heads import SECOND_US, Head, cosigners, gather, signed_by_log
-from .kept import Evidence, Kept, Logged, PublicRecord, checkpoint_in, read_on
+from .contradiction import ROLLBACK, Accusation, contradicted, gone_back, no_beginning, passed_by, unfollowed
+from .edge import Edge, Plan, beginning, hold_to, plan_growth
+from .freshness import stale
+from .heads import SECOND_US, Head, Heard, Outcome, cosigners, gather, signed_by_log
+from .kept import Evidence, Kept, Logged, PublicRecord, read_on
 from .lessons import teach
 from .register import Standing
 from .tables import KEPT_US, ReadingStore
@@ -60,8 +61,6 @@ class Follower:
         self.witnessed = policy.quorum is not None
         self.needs_mirror = policy.needs(MIRRORS)
         self.refused = 0
-        self.refused_why = ""
-        self.unmet_why = ""  # why the head heard last is not believed yet, though the log signed it
         self._policy = policy
         self._operator_key = operator_key
         self._now_us = now_us
@@ -74,7 +73,9 @@ class Follower:
     def _load(self) -> None:
         self._kept = self._store.kept()
         self._register = self._store.register()
-        self._contradiction = next((one for one in self._store.evidence() if one.accepted_us is None), None)
+        standing = [one for one in self._store.evidence() if one.accepted_us is None]
+        self._contradiction = next((one for one in standing if one.kind != ROLLBACK), None)
+        self._back = next((one for one in standing if one.kind == ROLLBACK), None)
 
     @property
     def size(self) -> int:
@@ -99,6 +100,13 @@ class Follower:
         """Return a request that was read, by its leaf hash in hex."""
         return self._store.request(leaf)
 
+    def holds(self, leaf: str, index: int | None) -> bool | None:
+        """Return whether a request was read at its place in the log, None: the log was not read so far.
+
+        Where the place is not known (None), it may stand anywhere.
+        """
+        return self._store.holds(leaf, index)
+
     def record(self, agency: str) -> PublicRecord:
         """Return an agency's record in the log."""
         return self._store.record(agency, since_us=self._register.since_us(agency))
@@ -108,32 +116,25 @@ class Follower:
         return self._store.evidence()
 
     def counts(self) -> dict[str, int]:
-        """Return how many agencies, requests and cases are kept."""
-        return self._store.counts()
+        """Return how many agencies, requests and cases are kept, and how many of the agencies are revoked now."""
+        return {**self._store.counts(), "revoked": self._register.revoked}
 
     def age_us(self) -> int | None:
-        """Return how old what is known is, None if nobody says."""
-        return None if self._kept.at_s is None else max(0, self._now_us() - self._kept.at_s * SECOND_US)
+        """Return how old what is known is, None if nobody says; below 0 if our clock is before that time."""
+        return None if self._kept.at_s is None else self._now_us() - self._kept.at_s * SECOND_US
 
     def hold(self) -> str | None:
         """Return why nothing of this log counts now, in a line for the owner; None if it does."""
         if self._contradiction is not None:
             return f"the public log contradicts itself: {self._contradiction.message}; see 'latchstring device log'"
-        if not self.witnessed:
-            return None
-        age_us = self.age_us()
-        if age_us is None:
-            return "the public log was not read to its end yet"
-        if age_us <= self._max_age_us:
-            return None
-        return (
-            f"the public log was last witnessed {age_us // HOUR_US} h ago, and {self._max_age_us // HOUR_US} h are"
-            " allowed: nothing is offered or sent until its witnesses are heard again"
-        )
+        if self._back is not None:
+            return f"{self._back.message} at its own address: nothing is offered or sent until it shows as many again"
+        return stale(self.age_us(), max_age_us=self._max_age_us) if self.witnessed else None
 
     def problem(self) -> str | None:
         """Return what the owner should know of the log: as `hold`, but not while it is read for the first time."""
-        return None if self._contradiction is None and self._kept.at_s is None else self.hold()
+        quiet = self._contradiction is None and self._back is None and self._kept.at_s is None
+        return None if quiet else self.hold()
 
     def cosigners(self) -> list[dict[str, Any]]:
         """Return the policy's witnesses and mirrors, and when each cosigned the newest head, None if it has not."""
@@ -143,55 +144,54 @@ class Follower:
         """Return for each note one with all signatures that were given for what it says."""
         return gather(notes, self._policy)
 
-    def hear(self, note: bytes, *, own: bool = False) -> Head | None:
-        """Take a head; returns it if there is more to read. `own`: the log itself showed it, at its own address.
+    def hear(self, note: bytes, *, own: bool = False) -> Heard:
+        """Take a head; returns what became of it. `own`: the log itself showed it, at its own address.
 
         What the log signed is compared with what was read whoever cosigned it; it is believed if a quorum did.
         """
-        if self._contradiction is not None:
-            return None
         try:
             checkpoint = signed_by_log(note, self._policy)
         except WireError as error:
             self.refused += 1
-            self.refused_why = str(error)
             log.warning("head_refused", reason=str(error))
-            return None
-        heard, now_us = self._heard.values(), self._now_us()
-        if self._accused(contradicted(self._kept, heard, note, checkpoint, own=own, now_us=now_us)):
-            return None
-        if own and checkpoint.size > self._kept.shown:
-            self._swap(replace(self._kept, own_note=note, own_us=now_us))
+            return Heard(Outcome.REFUSED, why=str(error))
+        signed, now_us = Head(note, checkpoint, None), self._now_us()
+        if self._contradicted(signed):
+            return Heard(Outcome.CONTRADICTED, signed)
+        if own:
+            self._shown(signed, now_us)
         try:
-            head = Head(note, checkpoint, self._policy.witnessed(note).at_s)
+            head = replace(signed, at_s=self._policy.witnessed(note).at_s)
         except WireError as error:
-            self.unmet_why = str(error)
-            return None
-        self.unmet_why = ""
+            return Heard(Outcome.UNMET, signed, str(error))
         if head.size == self.size:
             self._refresh(head)
         if head.size <= self.size:
-            return None
+            return Heard(Outcome.KNOWN, head)
         if len(self._heard) < MOST_HEARD or head.size in self._heard:
             self._heard[head.size] = head
-        return head
+        return Heard(Outcome.MORE, head)
 
     def doubt(self, note: bytes) -> None:
         """Keep the head under which something was announced that was not read; any thread may, it is looked at later.
 
-        Of too many the oldest go.
+        It stands until it is settled. Of too many the oldest go.
         """
-        self._doubts.append(note)
+        if note not in self._doubts:
+            self._doubts.append(note)
 
-    def doubted(self) -> list[Head]:
-        """Look at what was doubted; returns the heads that have to be shown to be beginnings of what was read."""
-        found = []
+    def doubted(self) -> Head | None:
+        """Look at what was doubted, up to the first head that has to be shown to be a beginning of what was read.
+
+        The others have their turn before it is returned again.
+        """
         while self._doubts and self._contradiction is None:
+            heard = self.hear(self._doubts[0])
             note = self._doubts.popleft()
-            refused = self.refused
-            if self.hear(note) is None and self._contradiction is None and self.refused == refused:
-                found.append(Head(note, checkpoint_in(note), None))
-        return [head for head in found if 0 < head.size < self.size]
+            if heard.outcome in {Outcome.KNOWN, Outcome.UNMET} and heard.head and 0 < heard.head.size < self.size:
+                self._doubts.append(note)
+                return heard.head
+        return None
 
     def plan(self, head: Head, read: HashReader) -> Plan | None:
         """Return what the next bundles have to hash to, by the log's tiles; None if they don't lead to the head."""
@@ -200,8 +200,11 @@ class Follower:
     def take(self, head: Head, bundles: Sequence[Sequence[bytes]], plan: Plan | None = None) -> None:
         """Learn from the next bundles, of which the first begins at the first entry that was not read.
 
-        Without a plan they have to lead to the head's very end. Raises MisservedError; MovedError.
+        Without a plan they have to lead to the head's very end. Learns nothing once the log contradicts itself. Raises
+        MisservedError; MovedError.
         """
+        if self._contradiction is not None:
+            return
         before = self._kept
         leaves = [[leaf_hash(entry) for entry in bundle] for bundle in bundles]
         flat = [leaf for some in leaves for leaf in some]
@@ -209,13 +212,17 @@ class Follower:
         if self._accused(passed_by(before, self._heard.values(), head, flat)):
             return
         entries = [entry for bundle in bundles for entry in bundle]
-        taught = teach(self._register, before.size, entries, flat, operator_key=self._operator_key)
-        at_s = self._cosigned(head) if edge.size == head.size else before.at_s
+        taught = teach(
+            self._register, before.size, entries, flat, operator_key=self._operator_key, by_us=self._by_us(head)
+        )
+        at_s = head.at_s if edge.size == head.size else before.at_s
         after = read_on(before, edge=edge, note=head.note, at_s=at_s, lessons=taught.lessons, void=taught.void)
         # By our clock and by the log's newest time, whichever is earlier: one that is wrong forgets nothing.
         ended_us = min(self._now_us(), after.posted_us) - KEPT_US
         self._store.swap(before, after, taught.lessons, ended_before_us=ended_us)
-        self._kept, self._register = after, taught.register
+        # In this order: who sees that so much was read must see whom that admitted and revoked.
+        self._register = taught.register
+        self._kept = after
         self._heard = {size: one for size, one in self._heard.items() if size > after.size}
         log.info("log_read", size=after.size, of=head.size, void=taught.void)
 
@@ -224,8 +231,13 @@ class Follower:
         return self._accused(unfollowed(self._kept, head, read))
 
     def settle_doubt(self, head: Head, read: HashReader) -> None:
-        """Compare a smaller head with what was read, by tiles that have to lead from it to our own edge."""
-        self._accused(no_beginning(self._kept, head, read))
+        """Compare a smaller head with what was read; raises MisservedError for tiles that don't lead to that."""
+        ours = beginning(head.size, of=self._kept.edge, read=read)
+        if ours is None:
+            raise MisservedError(f"the tiles do not lead from {head.size} entries to the {self.size} that were read")
+        self._accused(no_beginning(self._kept, head, ours, read))
+        with contextlib.suppress(ValueError):  # of too many it may have gone
+            self._doubts.remove(head.note)
 
     def begin_again(self) -> None:
         """Forget what was read and believe the log's history as it is shown now; the evidence is kept, as answered."""
@@ -237,22 +249,46 @@ class Follower:
 
     def _refresh(self, head: Head) -> None:
         kept, known = self._kept, self._kept.head
-        at_s = self._cosigned(head)
+        at_s = head.at_s
         if known is None or known.size != head.size or (at_s or 0) > (kept.at_s or 0):
             self._swap(replace(kept, note=head.note, at_s=at_s))
 
-    def _cosigned(self, head: Head) -> int | None:
-        # Not later than now: a witness ahead of its time would make what is known fresh for as long.
-        return None if head.at_s is None else min(head.at_s, self._now_us() // SECOND_US)
+    def _by_us(self, head: Head) -> int | None:
+        """Return a time by which a head's entries were logged, None if no quorum says: our clock alone may be wrong."""
+        return None if head.at_s is None else max(head.at_s * SECOND_US, self._now_us())
 
     def _swap(self, after: Kept) -> None:
         self._store.swap(self._kept, after)
         self._kept = after
 
+    def _contradicted(self, head: Head) -> bool:
+        if self._contradiction is not None:
+            return True
+        return self._accused(contradicted(self._kept, self._heard.values(), head.note, head.checkpoint))
+
+    def _shown(self, head: Head, now_us: int) -> None:
+        """Take what the log itself shows, at its own address: as much as before, or less."""
+        if head.size > self._kept.shown:
+            self._swap(replace(self._kept, own_note=head.note, own_us=now_us))
+        if head.size >= self._kept.shown:
+            self._kept = replace(self._kept, own_us=now_us)  # written with what is learnt next, not at every look
+            if self._back is not None:
+                self._store.answer(self._back, now_us=now_us)
+                self._back = None
+                log.warning("log_shows_as_much_again", size=head.size)
+            return
+        accusation = gone_back(self._kept, head.note, head.checkpoint, now_us=now_us)
+        if accusation is not None and self._back is None:
+            self._back = self._store.accuse_once(accusation, found_us=now_us)
+            self.doubt(head.note)  # if it is another log besides, that is proven
+            log.error("log_went_back", what=accusation.message)
+
     def _accused(self, accusation: Accusation | None) -> bool:
-        """Keep the evidence, if there is any: from here on nothing of this log counts."""
+        """Keep the evidence, if there is any: from here on nothing of this log counts. One at a time is enough."""
         if accusation is None:
             return False
+        if self._contradiction is not None:
+            return True
         self._contradiction = self._store.accuse(accusation, found_us=self._now_us())
         log.error("log_contradicts_itself", kind=accusation.kind, what=accusation.message)
         return True

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from broker.wire.encoding import WireError
@@ -26,7 +27,7 @@ TIME_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A checkpoint that the policy accepts, as it came, and the newest time by which a quorum had cosigned it."""
+    """A checkpoint that the log signed, as it came, and the newest time by which a quorum had cosigned it."""
 
     note: bytes
     checkpoint: Checkpoint
@@ -36,6 +37,30 @@ class Head:
     def size(self) -> int:
         """How many entries it stands for."""
         return self.checkpoint.size
+
+
+class Outcome(StrEnum):
+    """What became of a head that was heard."""
+
+    REFUSED = "refused"  # the log that the policy names did not sign it
+    CONTRADICTED = "contradicted"  # by it or by an earlier one: nothing of this log counts
+    UNMET = "unmet"  # the log signed it, and not as many others as the policy needs
+    KNOWN = "known"  # it counts, and is no larger than what was read
+    MORE = "more"  # it counts, and there is more to read
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of a head, and why it does not count; `head` is None if it is refused."""
+
+    outcome: Outcome
+    head: Head | None = None
+    why: str = ""
+
+    @property
+    def more(self) -> Head | None:
+        """The head, if there is more to read on the way to it."""
+        return self.head if self.outcome is Outcome.MORE else None
 
 
 def signed_by_log(note: bytes, policy: Policy) -> Checkpoint:

@@ -7,7 +7,7 @@ from broker.wire.notes import Checkpoint, parse_checkpoint, parse_note
 from broker.wire.records import Update
 
 from .edge import Edge
-from .lessons import Asked, Lesson
+from .lessons import Lesson, Requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class Kept:
     """How far the log was read. `note` is the head that the edge leads to, or lies on the way to while catching up.
 
     `at_s`: the newest time by which a quorum had cosigned a head that was read to its end; None: unknown. `own_note`:
-    the largest head that the log itself, not a mirror, has shown, first at `own_us`. `posted_us`: the newest time that
-    a request says. `void`: how many entries counted for nothing.
+    the largest head that the log itself, not a mirror, has shown, and `own_us` when it last showed as much.
+    `posted_us`: the newest time that a request says. `void`: how many entries counted for nothing.
     """
 
     edge: Edge = field(default_factory=Edge)
@@ -47,7 +47,7 @@ class Kept:
 class Logged:
     """A request as it was read. `earlier_posts` of its case, and `open_before` of its agency, when it was logged.
 
-    `closed` is what ended it since: withdrawn, resolved, revoked.
+    `closed` is what ended it since: withdrawn, resolved, revoked, suspended.
     """
 
     index: int
@@ -89,7 +89,7 @@ def checkpoint_in(note: bytes) -> Checkpoint:
 
 def read_on(before: Kept, *, edge: Edge, note: bytes, at_s: int | None, lessons: Sequence[Lesson], void: int) -> Kept:
     """Return what is kept after some more entries on the way to the head in `note`."""
-    posted = [lesson.posted_us for lesson in lessons if isinstance(lesson, Asked)]
+    posted = [lesson.posted_us for lesson in lessons if isinstance(lesson, Requested)]
     return replace(
         before,
         edge=edge,

@@ -21,13 +21,13 @@ MOST_TURNED_AWAY: Final = 1_000_000_000  # in one entry: sums have to stay numbe
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """An agency was admitted, got another key, or was revoked."""
+    """An agency was admitted, got another key, was revoked, or was suspended by a record that can't be taken."""
 
     standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Requested:
     """A request of an admitted agency, under the key in force at its entry. `leaf` is 32 bytes."""
 
     index: int
@@ -57,7 +57,7 @@ class TurnedAway:
     count: int
 
 
-Lesson = Stood | Asked | Said | TurnedAway
+Lesson = Stood | Requested | Said | TurnedAway
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,26 @@ class Taught:
 
 
 def teach(
-    register: Register, first: int, entries: Sequence[bytes], leaves: Sequence[bytes], *, operator_key: bytes
+    register: Register,
+    first: int,
+    entries: Sequence[bytes],
+    leaves: Sequence[bytes],
+    *,
+    operator_key: bytes,
+    by_us: int | None,
 ) -> Taught:
-    """Learn from entries `first`, `first` + 1, …, whose leaf hashes are given."""
+    """Learn from entries `first`, `first` + 1, …, whose leaf hashes are given.
+
+    `by_us`: a time no earlier than they were logged, None if nobody says.
+    """
+    register = register.copy()
     lessons: list[Lesson] = []
     void = 0
     for index, (entry, leaf) in enumerate(zip(entries, leaves, strict=True), first):
         try:
             lesson = _lesson(register, index, entry, leaf, operator_key)
-            if isinstance(lesson, Stood):
-                register = register.with_(lesson.standing)
+            if isinstance(lesson, Admission | Ended):
+                lesson = Stood(register.add(lesson, by_us=by_us))
         except WireError:
             void += 1
             continue
@@ -87,13 +97,15 @@ def teach(
     return Taught(register, tuple(lessons), void)
 
 
-def _lesson(register: Register, index: int, entry: bytes, leaf: bytes, operator_key: bytes) -> Lesson:
+def _lesson(
+    register: Register, index: int, entry: bytes, leaf: bytes, operator_key: bytes
+) -> Lesson | Admission | Ended:
     envelope = parse_envelope(entry, what="entry")
     kind = envelope.payload_type
     if kind == Request.payload_type():
         request = Request.from_payload(envelope.payload)
         envelope.verify(_key(register, request.agency))
-        return Asked(
+        return Requested(
             index=index,
             leaf=leaf,
             agency=request.agency,
@@ -108,9 +120,9 @@ def _lesson(register: Register, index: int, entry: bytes, leaf: bytes, operator_
         envelope.verify(_key(register, update.agency))
         return Said(index, update.agency, bytes.fromhex(update.request), update)
     if kind == Agency.payload_type():
-        return Stood(Admission.open(index, entry, operator_key=operator_key))
+        return Admission.open(index, entry, operator_key=operator_key)
     if kind == Revocation.payload_type():
-        return Stood(Ended.open(index, entry, operator_key=operator_key))
+        return Ended.open(index, entry, operator_key=operator_key)
     refusals = Refusals.open(entry, key=operator_key)
     if register.standing(refusals.agency) is None:
         raise WireError(f"the log never admitted an agency {refusals.agency}")

@@ -1,18 +1,22 @@
 """The agencies that a log admits, and from which entry to which. Pure.
 
-An agency stands in the register by what the operator's pinned key signed: admissions, each of which replaces the one
-before from its entry on, and revocations, which end it. What the intake must not log counts for nothing here either: a
-record that is not newer than the one before, a key that was revoked, a contact outside the agency's domain.
+An agency stands in the register by what the operator's pinned key signed. Whatever is not plainly good news for it is
+bad news, since an operator chooses what is logged, and in which order:
+
+1. A revocation ends what stands, whatever its date and however much was logged before.
+2. An admission replaces the one before from its entry on, if it is what the intake may log: newer than all before, not
+   dated ahead, with a key that was not revoked and a contact in the agency's domain.
+3. An admission that can't be taken suspends its agency until a good one comes: who may speak for it is not known.
+4. Room is bounded for admissions only; one that finds none can't be taken.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, Self
 
 from broker.wire.encoding import WireError
 from broker.wire.records import Agency, Revocation
-from broker.wire.rules import check_agency
+from broker.wire.rules import Limits, check_agency
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +47,48 @@ class Ended:
         return cls(index, Revocation.open(envelope, key=operator_key), envelope)
 
 
-Standing = Admission | Ended
-MOST_STANDINGS: Final = 20_000  # what a device remembers for good must not be the operator's to choose
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """An admission that can't be taken: from entry `index` on nothing of its agency counts."""
+
+    index: int
+    agency: Agency
+    envelope: bytes
+
+    @classmethod
+    def open(cls, index: int, envelope: bytes, *, operator_key: bytes) -> Self:
+        """Check the operator's signature; raises WireError."""
+        return cls(index, Agency.open(envelope, key=operator_key), envelope)
+
+
+Standing = Admission | Ended | Suspended
+# What a device remembers for good must not be the operator's to choose.
+MOST_ADMISSIONS: Final = 20_000
+MOST_OF_AGENCY: Final = 256
 
 
 class Register:
-    """Who stood how at each entry. Never changes: `with_` returns another one."""
+    """Who stood how at each entry. Who reads on takes a copy, and adds to that."""
 
-    def __init__(
-        self, standings: Mapping[str, tuple[Standing, ...]] | None = None, *, most: int = MOST_STANDINGS
-    ) -> None:
-        self._standings = dict(standings or {})
-        self._count = sum(map(len, self._standings.values()))
+    def __init__(self, *, most: int = MOST_ADMISSIONS, most_of_agency: int = MOST_OF_AGENCY) -> None:
+        self._standings: dict[str, tuple[Standing, ...]] = {}
+        self._admissions = 0
         self._most = most
+        self._most_of_agency = most_of_agency
 
     @classmethod
     def of(cls, standings: Iterable[Standing]) -> Self:
         """Return the register of what stood in the log, in its order."""
-        found: dict[str, tuple[Standing, ...]] = {}
+        found = cls()
         for one in standings:
-            name = agency_of(one)
-            found[name] = (*found.get(name, ()), one)
-        return cls(found)
+            found._keep(one)
+        return found
+
+    def copy(self) -> "Register":
+        """Return another one that says the same."""
+        found = Register(most=self._most, most_of_agency=self._most_of_agency)
+        found._standings, found._admissions = dict(self._standings), self._admissions
+        return found
 
     def standing(self, agency: str, index: int | None = None) -> Standing | None:
         """Return how an agency stands for entry `index`, by what is in the log before it; None: never admitted."""
@@ -78,47 +102,79 @@ class Register:
         found = self.standing(agency, index)
         return found if isinstance(found, Admission) else None
 
+    @property
+    def revoked(self) -> int:
+        """How many agencies are revoked now."""
+        return sum(isinstance(history[-1], Ended) for history in self._standings.values())
+
     def since_us(self, agency: str) -> int | None:
         """Return when an agency was first admitted."""
-        first = next(iter(self._standings.get(agency, ())), None)
-        return first.agency.admitted_at if isinstance(first, Admission) else None
+        history = self._standings.get(agency, ())
+        return next((one.agency.admitted_at for one in history if isinstance(one, Admission)), None)
 
-    def with_(self, one: Standing) -> "Register":
-        """Return the register with one more standing; raises WireError for one that counts for nothing."""
+    def add(self, one: Admission | Ended, *, by_us: int | None) -> Standing:
+        """Take in what was logged next, and return how the agency stands by it, which may be suspended.
+
+        `by_us`: no earlier than it was logged, None if nobody says. Raises WireError if it changes nothing.
+        """
+        history = self._standings.get(agency_of(one), ())
+        last = history[-1] if history else None
+        if isinstance(one, Ended):
+            if last is None or isinstance(last, Ended):
+                raise WireError(f"{agency_of(one)} is not admitted, so there is nothing to revoke")
+            return self._keep(one)
+        if isinstance(last, Admission) and last.agency == one.agency:
+            raise WireError(f"{agency_of(one)} is admitted by this very record already")
+        if self._admissions >= self._most or _admissions(history) >= self._most_of_agency:
+            if not isinstance(last, Admission):
+                raise WireError(f"there is no room for another admission of {agency_of(one)}")
+        elif next(_objections(one, history, by_us), None) is None:
+            return self._keep(one)
+        return self._keep(Suspended(one.index, one.agency, one.envelope))
+
+    def _keep(self, one: Standing) -> Standing:
         name = agency_of(one)
-        history = self._standings.get(name, ())
-        if self._count >= self._most:
-            raise WireError(f"the log holds more than {self._most} admissions and revocations")
-        if isinstance(one, Admission):
-            _check_admission(one, history)
-        elif not history or isinstance(history[-1], Ended):
-            raise WireError(f"{name} is not admitted, so there is nothing to revoke")
-        elif one.revocation.at <= _since_us(history[-1]):
-            raise WireError(f"{name} was admitted after this revocation was made")
-        return Register({**self._standings, name: (*history, one)}, most=self._most)
+        self._standings[name] = (*self._standings.get(name, ()), one)
+        self._admissions += not isinstance(one, Ended)
+        return one
 
 
 def agency_of(one: Standing) -> str:
     """Return whom a standing is about."""
-    return one.agency.agency if isinstance(one, Admission) else one.revocation.agency
+    return one.revocation.agency if isinstance(one, Ended) else one.agency.agency
 
 
-def _check_admission(one: Admission, history: tuple[Standing, ...]) -> None:
-    name = one.agency.agency
-    if history and one.agency.admitted_at <= _since_us(history[-1]):
-        raise WireError(f"{name} has a newer record already")
-    revoked = {
-        before.agency.key for before, after in pairwise(history) if isinstance(before, Admission) and _ends(after)
-    }
-    if one.agency.key in revoked:
-        raise WireError(f"this key of {name} was revoked")
+def _objections(one: Admission, history: tuple[Standing, ...], by_us: int | None) -> Iterator[str]:
+    """Yield why an admission can't be taken."""
+    name, at_us = one.agency.agency, one.agency.admitted_at
+    if any(at_us <= _since_us(before) for before in history if not isinstance(before, Suspended)):
+        yield f"{name} has a newer record already"
+    if by_us is not None and at_us > by_us + Limits().clock_skew_us:
+        yield f"this record of {name} is dated ahead"
+    if one.agency.key in _revoked_keys(history):
+        yield f"this key of {name} was revoked"
     for violation in check_agency(one.agency):
-        raise WireError(f"{name}: {violation.message}")
+        yield f"{name}: {violation.message}"
 
 
-def _ends(one: Standing) -> bool:
-    return isinstance(one, Ended)
+def _revoked_keys(history: tuple[Standing, ...]) -> set[bytes]:
+    """Return the keys that were in force when an admission was revoked, or that were to be by then."""
+    revoked, current = set[bytes](), set[bytes]()
+    for one in history:
+        match one:
+            case Admission():
+                current = {one.agency.key}
+            case Suspended():
+                current.add(one.agency.key)
+            case Ended():
+                revoked |= current
+                current = set()
+    return revoked
 
 
-def _since_us(one: Standing) -> int:
+def _admissions(history: tuple[Standing, ...]) -> int:
+    return sum(not isinstance(one, Ended) for one in history)
+
+
+def _since_us(one: Admission | Ended) -> int:
     return one.agency.admitted_at if isinstance(one, Admission) else one.revocation.at

@@ -13,10 +13,11 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from broker.wire.encoding import WireError
-from broker.wire.records import Agency, Update
+from broker.wire.records import Update
 from broker.wire.rules import DAY_US, Limits
 from device.consent.errors import ConsentError
 from device.consent.requests import SCHEMA as REQUESTS
@@ -24,12 +25,13 @@ from device.vault.state import Row, Schema, State, Transaction
 
 from .contradiction import Accusation
 from .edge import Edge
-from .kept import Evidence, Kept, Logged, PublicRecord
-from .lessons import Asked, Lesson, Said, Stood, TurnedAway
-from .register import Admission, Ended, Register, agency_of
+from .kept import Evidence, Kept, Logged, PublicRecord, checkpoint_in
+from .lessons import Lesson, Requested, Said, Stood, TurnedAway
+from .register import Admission, Ended, Register, Standing, Suspended, agency_of
 
 KEPT_US: Final = 30 * DAY_US
 MOST_OPEN: Final = 2 * Limits().open_per_agency  # of one agency, far beyond what is allowed: more are not kept
+_THINGS: Final[dict[str, type[Standing]]] = {"agency": Admission, "revocation": Ended, "suspended": Suspended}
 SCHEMA = Schema(
     "log",
     (
@@ -92,10 +94,9 @@ class ReadingStore:
     def register(self) -> Register:
         """Return the agencies; each signature is checked again, so that a changed state admits nobody."""
         rows = self._state.query("SELECT idx, thing, envelope FROM log_standing ORDER BY idx")
-        kinds: dict[str, type[Admission | Ended]] = {"agency": Admission, "revocation": Ended}
         try:
             return Register.of(
-                kinds[thing].open(idx, data, operator_key=self._operator_key) for idx, thing, data in rows
+                _THINGS[thing].open(idx, data, operator_key=self._operator_key) for idx, thing, data in rows
             )
         except WireError as error:
             raise ConsentError(
@@ -130,6 +131,18 @@ class ReadingStore:
         said = tuple(Update.from_payload(payload) for (payload,) in updates)
         return Logged(index, earlier_posts, open_before, closed, said)
 
+    def holds(self, leaf: str, index: int | None) -> bool | None:
+        """Return whether a request was read at its place, in one look; None: not read so far.
+
+        Where the place is not known, it may stand anywhere.
+        """
+        ((size, found),) = self._state.query(
+            "SELECT size, (SELECT idx FROM log_requests WHERE leaf = ?) FROM log_state", (bytes.fromhex(leaf),)
+        )
+        if found is not None and index in (None, found):
+            return True
+        return None if index is None or index >= size else False
+
     def record(self, agency: str, *, since_us: int | None) -> PublicRecord:
         """Return what an agency's entries add up to."""
         rows = self._state.query(
@@ -153,6 +166,20 @@ class ReadingStore:
                 (one.kind, one.message, found_us, one.first, one.second, one.proof),
             )
         return self.evidence()[-1]
+
+    def accuse_once(self, accusation: Accusation, *, found_us: int) -> Evidence:
+        """Keep the evidence, unless there is some of this kind against a head of this size: then that stands again."""
+        size = checkpoint_in(accusation.first).size
+        for one in self.evidence():
+            if one.kind == accusation.kind and checkpoint_in(one.first_note).size == size:
+                self.answer(one, now_us=None)
+                return replace(one, accepted_us=None)
+        return self.accuse(accusation, found_us=found_us)
+
+    def answer(self, evidence: Evidence, *, now_us: int | None) -> None:
+        """Let evidence stand as answered, or, with None, no longer."""
+        with self._state.transaction() as tx:
+            tx.execute("UPDATE log_evidence SET accepted_us = ? WHERE id = ?", (now_us, evidence.number))
 
     def evidence(self) -> list[Evidence]:
         """Return all evidence, oldest first."""
@@ -187,8 +214,8 @@ class ReadingStore:
         sums: Counter[tuple[str, str]] = Counter()
         for lesson in lessons:
             match lesson:
-                case Asked():
-                    self._asked(tx, lesson, sums)
+                case Requested():
+                    self._requested(tx, lesson, sums)
                 case Said():
                     _said(tx, lesson, sums)
                 case Stood():
@@ -204,7 +231,7 @@ class ReadingStore:
                 (agency, *values),
             )
 
-    def _asked(self, tx: Transaction, asked: Asked, sums: Counter[tuple[str, str]]) -> None:
+    def _requested(self, tx: Transaction, asked: Requested, sums: Counter[tuple[str, str]]) -> None:
         if tx.query("SELECT 1 FROM log_requests WHERE leaf = ?", (asked.leaf,)):
             return  # logged twice: the first counts
         case = self._case(asked)
@@ -228,7 +255,7 @@ class ReadingStore:
         sums[asked.agency, "asked"] += 1
         sums[asked.agency, "area_m2"] += asked.area_m2
 
-    def _case(self, asked: Asked) -> int:
+    def _case(self, asked: Requested) -> int:
         # Keyed, so that nobody can make two cases fall together.
         name = f"{asked.agency}\n{asked.case}".encode()
         return int.from_bytes(hashlib.blake2b(name, key=self._salt, digest_size=8).digest(), "big", signed=True)
@@ -250,13 +277,12 @@ def _said(tx: Transaction, said: Said, sums: Counter[tuple[str, str]]) -> None:
 
 def _stood(tx: Transaction, stood: Stood) -> None:
     one = stood.standing
-    thing = Agency.thing if isinstance(one, Admission) else "revocation"
+    thing = next(name for name, kind in _THINGS.items() if isinstance(one, kind))
     tx.execute("INSERT INTO log_standing VALUES (?, ?, ?, ?)", (one.index, agency_of(one), thing, one.envelope))
-    if isinstance(one, Ended):
-        tx.execute(
-            "UPDATE log_requests SET closed = 'revoked' WHERE agency = ? AND closed IS NULL AND expires_us > ?",
-            (agency_of(one), one.revocation.at),
-        )
+    if not isinstance(one, Admission):
+        # All that was asked before this entry, whatever the record is dated: the log's order can't be postponed.
+        closed = "revoked" if isinstance(one, Ended) else "suspended"
+        tx.execute("UPDATE log_requests SET closed = ? WHERE agency = ? AND closed IS NULL", (closed, agency_of(one)))
 
 
 def _row(kept: Kept) -> tuple[int, bytes, bytes | None, int | None, bytes | None, int, int, int]:
