@@ -4,23 +4,23 @@ Everything that is read here is public and the same for everybody: a cache betwe
 the checkpoint is kept for seconds, what is not there yet is not kept at all.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from broker.caching import FRESH, IMMUTABLE, compressed, has_it, tag_of, takes_gzip
+from broker.caching import FRESH, IMMUTABLE, has_it, tag_of, takes_gzip
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import MAX_ENVELOPE_BYTES
 from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, parse_tile_path
 
-from .errors import LogBusyError, LogError, NotYetPublishedError
+from .errors import LogBusyError, LogError, NotYetPublishedError, StorageError
 from .intake import Refused
 from .service import LogService, Submitted
+from .shelf import Shelf
 from .storage.folder import Storage
 
 log = structlog.get_logger()
@@ -30,6 +30,8 @@ MINUTES = "public, max-age=300"  # a proof under an older checkpoint is none the
 RETRY_AFTER_S = 2
 _STATUS = {"malformed": 400, "type": 400, "signature": 403, "unknown-agency": 403, "not-yours": 403}
 _RULE_STATUS = 422
+_HANG_UP = {"Connection": "close"}  # else the rest of the body would be read and thrown away, however long
+_PIECE_BYTES = 64 * 1024  # so much of a large bundle waits for a reader that is slow
 _LEAF_FORM = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -48,7 +50,9 @@ def routes(service: LogService, storage: Storage) -> list[Route]:
                                 `unavailable`
     GET  /log/checkpoint        signed note, with the cosignatures of a quorum
     GET  /log/tile/...          hash tiles and entry bundles that the head covers, which mirrors need before they cosign
-                                it; bundles compressed for who asks for gzip
+                                it; bundles compressed for who asks for gzip. Partial ones go sooner than C2SP
+                                tlog-tiles says (`partials`): 404 for the full one as well means that the asker's
+                                checkpoint is old, and the present one is to be asked for
     GET  /log/policy            tlog-policy
     GET  /log/proof/<leaf>      tlog-proof of the entry with this leaf hash in hex; 503 with Retry-After, and the code
                                 `awaiting`, while it awaits its cosignatures
@@ -67,7 +71,7 @@ def _submit(service: LogService) -> _Handler:
         try:
             result = await service.submit(await _body(request))
         except _TooLargeError:
-            return _error(413, "too-large", f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes")
+            return _error(413, "too-large", f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes", _HANG_UP)
         except LogBusyError as error:
             return _error(503, "unavailable", str(error))
         except (LogError, OSError) as error:
@@ -120,35 +124,50 @@ def _proof(service: LogService) -> _Handler:
 
 
 def _tile(service: LogService, storage: Storage) -> _Handler:
+    shelf = Shelf(storage.get)
+
     async def tile(request: Request) -> Response:
         try:
             wanted = parse_tile_path(request.path_params["tile"])
         except WireError as error:
             return _missing(str(error))
+        entries = wanted.level == "entries"
+        gzip = entries and takes_gzip(request.headers.get("accept-encoding"))
         # What no head covers may still be replaced (storage/folder.py, 3): it must not reach a cache.
-        data = None
+        packed = None
         try:
             if _covered(wanted, service.log.size):
-                data = await asyncio.to_thread(storage.get, wanted.path)
+                packed = await shelf.get(wanted.path, gzip=gzip)
         except (LogError, OSError) as error:
             log.warning("tile_not_read", tile=wanted.path, error=str(error))
             return _error(503, "unavailable", "the log can't be read now; try again later", _later())
-        if data is None:
+        if packed is None:
             return _missing("the log has no such tile at its present size; ask for the full tile")
-        return await asyncio.to_thread(_binary, request, data, gzip=wanted.level == "entries")
+        headers = _headers(IMMUTABLE, packed.tag)
+        if entries:
+            headers["Vary"] = "Accept-Encoding"
+        if gzip:
+            headers["Content-Encoding"] = "gzip"
+        if has_it(request.headers.get("if-none-match"), packed.tag):
+            return Response(status_code=304, headers=headers)
+        headers["Content-Length"] = str(len(packed.body))
+        if len(packed.body) <= _PIECE_BYTES or request.method == "HEAD":
+            return Response(packed.body, media_type="application/octet-stream", headers=headers)
+        body = _pieces(shelf, wanted.path, len(packed.body), gzip=gzip)
+        return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
 
     return tile
 
 
-def _binary(request: Request, data: bytes, *, gzip: bool) -> Response:
-    encoding = "gzip" if gzip and takes_gzip(request.headers.get("accept-encoding")) else ""
-    more = {"Vary": "Accept-Encoding"} if gzip else {}
-    if encoding:
-        more["Content-Encoding"] = encoding
-    headers = _headers(IMMUTABLE, tag_of(data, encoding=encoding)) | more
-    if has_it(request.headers.get("if-none-match"), headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    return Response(compressed(data) if encoding else data, media_type="application/octet-stream", headers=headers)
+async def _pieces(shelf: Shelf, path: str, size: int, *, gzip: bool) -> AsyncIterator[bytes]:
+    """Yield a large body; between two pieces the shelf alone keeps it, so that slow readers fill no memory."""
+    for start in range(0, size, _PIECE_BYTES):
+        packed = await shelf.get(path, gzip=gzip)
+        if packed is None:
+            raise StorageError(path, "it was there a moment ago", "look what takes files away")
+        piece = packed.body[start : start + _PIECE_BYTES]
+        del packed
+        yield piece
 
 
 def _covered(tile: Tile, size: int) -> bool:
