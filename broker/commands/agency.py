@@ -23,12 +23,13 @@ from broker.agency import (
     init,
     open_bundle,
 )
+from broker.agency.keys import APPLICATION_FILE
 from broker.clock import system_now_us
 from broker.facts import read_facts
 from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import format_time
 
-from .agencycommon import Folder, Leaf, load, whole
+from .agencycommon import Folder, Leaf, load, say_aside, whole
 from .agencykeep import agency_list, agency_update, agency_withdraw
 from .agencypost import agency_post
 from .agencystanding import agency_rotate, agency_status
@@ -83,6 +84,7 @@ def agency_init(
         now_us=system_now_us(),
         operator_key=operator_key,
     )
+    say_aside(f"give the operator this application; it is kept in {made.path / APPLICATION_FILE}")
     say_json(application(made))
 
 
@@ -113,6 +115,8 @@ def agency_open(
 ) -> None:
     """Open a bundle and check everything in it: the request, the log's proof, the seals of capture, each file."""
     place = AgencyFolder.load(folder)
+    if not bundle.exists():
+        raise AgencyError(f"{bundle}: no such file; 'latchstring agency fetch' brings bundles")
     place_of = bundle.resolve().parent.parent
     if request is None and place_of.parent != (folder / "requests").resolve():
         raise AgencyError(f"{bundle} does not lie where it was fetched to; say whose it is: --request HASH")

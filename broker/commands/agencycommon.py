@@ -8,22 +8,25 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from broker.agency import AgencyError, AgencyFolder, LogClient, Patience, read_standing
+from broker.agency import AgencyError, AgencyFolder, LogClient, Patience, RemoteError, read_standing
+from broker.agency.keys import APPLICATION_FILE
 from broker.agency.post import requests as posted_requests
 from broker.agency.rotate import is_rotating, settle
+from broker.clock import system_now_us
 from broker.terminal import working
 
 Folder = Annotated[Path, Parameter(name="--dir", help="The agency's folder.")]
 Leaf = Annotated[str, Parameter(name="request", help="The request's leaf hash, or its first six digits or more.")]
 Wait = Annotated[float, Parameter(name="--wait", help="How many seconds the log's witnesses are waited for at most.")]
 DEFAULT_WAIT_S = 120.0
+ANOTHER_CASE = "a new case needs another --case"
 _SHORTEST = 6
 
 
 def load(folder: Path) -> AgencyFolder:
     """Read an agency's folder; a new key that the log has admitted meanwhile is taken into use first."""
     place = AgencyFolder.load(folder)
-    if is_rotating(place) and settle(place, read_standing(place, log=log_of(place))):
+    if is_rotating(place) and settle(place, read_standing(place, log=log_of(place), now_us=system_now_us())):
         say_aside("the log admits the new key: it is in use from now on")
     return place
 
@@ -49,7 +52,16 @@ def patient_log(place: AgencyFolder, what: str, *, wait_s: float, as_json: bool)
             if status is not None:
                 status.update(f"{what}: taken, waiting for its witnesses ({waited_s:.0f} of {wait_s:g} s)")
 
-        yield log_of(place, patience=Patience(most_s=wait_s, told=told))
+        try:
+            yield log_of(place, patience=Patience(most_s=wait_s, told=told))
+        except RemoteError as error:
+            advice = {
+                "unknown-agency": f"give the operator {place.path / APPLICATION_FILE}",
+                "posts-per-case": ANOTHER_CASE,
+            }.get(error.code or "")
+            if advice is None:
+                raise
+            raise RemoteError(f"{error}; {advice}", code=error.code, status=error.status) from error
 
 
 def whole(place: AgencyFolder, leaf: str) -> str:

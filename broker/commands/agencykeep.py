@@ -17,10 +17,10 @@ from broker.agency import (
 )
 from broker.agency.listing import Listed, listed
 from broker.agency.updates import Kind
-from broker.agency.words import moment_text
 from broker.clock import system_now_us
 from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import format_time
+from broker.words import moment_text
 
 from .agencycommon import DEFAULT_WAIT_S, Folder, Leaf, Wait, load, patient_log, whole
 

@@ -11,16 +11,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from broker.agency import AgencyError, PreviewRow, load_request_file, post, preview
+from broker.agency import (
+    AgencyError,
+    AgencyFolder,
+    PreviewRow,
+    RemoteError,
+    UnreachableError,
+    load_request_file,
+    post,
+    preview,
+)
 from broker.agency.files import write_page
-from broker.agency.listing import earlier_posts, listed, open_now, unconfirmed
+from broker.agency.line import NOT_FOUND
+from broker.agency.listing import Listed, earlier_posts, listed, open_now, unconfirmed
+from broker.agency.post import confirm
 from broker.agency.public import PublicView, preview_page, preview_text, public_view
 from broker.agency.rulebook import broken_text
 from broker.clock import system_now_us
 from broker.terminal import AsJson, say, say_json
 from broker.wire.records import EXCLUDED_PURPOSES, INCIDENTS
 
-from .agencycommon import DEFAULT_WAIT_S, Folder, Wait, load, patient_log, say_aside
+from .agencycommon import ANOTHER_CASE, DEFAULT_WAIT_S, Folder, Wait, load, log_of, patient_log, say_aside
 
 _YES = frozenset({"y", "yes"})
 
@@ -109,11 +120,11 @@ def agency_post(
     agency = place.as_admitted(now_us)
     given = {} if flags is None else {key: _plain(value) for key, value in asdict(flags).items()}
     request = load_request_file(file, given).build(agency, recipient=place.recipient(), now_us=now_us)
-    known = listed(place, now_us=now_us)
+    known = _settled(place, request.case, now_us=now_us)
     rows = preview(
-        request, agency, now_us=now_us, earlier_posts=earlier_posts(known, request.case), now_open=open_now(known)
+        request, agency, now_us=now_us, earlier_posts=earlier_posts(known, request), now_open=open_now(known)
     )
-    broken = broken_text(rows)
+    broken = broken_text(rows).replace("[posts-per-case]", f"({ANOTHER_CASE}) [posts-per-case]")
     if preview_file is not None:
         write_page(preview_file, preview_page(public_view(request, agency), rows))
     ask = sys.stdin.isatty() and not (yes or as_json or check)
@@ -137,6 +148,25 @@ def agency_post(
         say_json({"leaf": posted.leaf, "index": posted.index, "request": posted.request.model_dump(mode="json")})
     else:
         say(f"posted: entry {posted.index}, request {posted.leaf}", f"kept in {posted.folder}")
+
+
+def _settled(place: AgencyFolder, case: str, *, now_us: int) -> list[Listed]:
+    """Return the agency's requests, those of a case confirmed as far as the log can be reached.
+
+    One that the log does not hold, by its own answer, is left out: nothing was posted by it.
+    """
+    known = listed(place, now_us=now_us)
+    pending = [one.leaf for one in known if one.state == "unconfirmed" and one.request.case == case]
+    absent, log = set(), log_of(place)
+    for leaf in pending:
+        try:
+            confirm(place, leaf, log=log)
+        except UnreachableError:
+            break
+        except RemoteError as error:
+            if error.status == NOT_FOUND:
+                absent.add(leaf)
+    return [one for one in listed(place, now_us=now_us) if one.leaf not in absent] if pending else known
 
 
 def _plain(value: object) -> object:

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from broker.agency import AgencyFolder, LogClient, RemoteError, Standing, application, read_standing
+from broker.agency import AgencyFolder, LogClient, RemoteError, Standing, application, read_standing, write_application
+from broker.agency.keys import APPLICATION_FILE
 from broker.agency.listing import listed
 from broker.agency.post import confirm
 from broker.agency.rotate import is_rotating, next_public_key, settle
 from broker.agency.updates import confirm_updates
-from broker.agency.words import moment_text
 from broker.clock import system_now_us
 from broker.terminal import AsJson, say, say_json, working
 from broker.wire.envelopes import public_bytes
-from broker.wire.records import Agency, Refusals, Revocation
+from broker.wire.records import Agency, Revocation
+from broker.words import moment_text
 
 from .agencycommon import Folder, log_of, say_aside
 
@@ -28,13 +30,14 @@ def agency_rotate(*, folder: Folder) -> None:
     place = AgencyFolder.load(folder)
     if is_rotating(place):
         with working("reading the log", as_json=False):
-            standing = read_standing(place, log=log_of(place))
+            standing = read_standing(place, log=log_of(place), now_us=system_now_us())
         if settle(place, standing):
             say_aside("the log admits the new key: it is in use from now on, and the old one is kept as retired-*.key")
             return
         say_aside("the log does not admit the new key yet; this is its application again, for 'broker admit'")
     else:
         say_aside("a new key was made, and the old one stays in use until the log admits it: give this to the operator")
+    write_application(place, key=next_public_key(place))
     say_json(application(place, key=next_public_key(place)))
 
 
@@ -43,9 +46,11 @@ def agency_status(*, folder: Folder, as_json: AsJson = False) -> None:
     place = AgencyFolder.load(folder)
     log = log_of(place)
     with working("reading the log", as_json=as_json):
-        standing = read_standing(place, log=log)
+        standing = read_standing(place, log=log, now_us=system_now_us())
         changed = settle(place, standing)
         sent = _confirmed(place, log)
+    if standing.newest is None:
+        write_application(place)  # folders of an earlier version have none
     status = _status(place, standing, sent)
     if as_json:
         say_json(status)
@@ -96,7 +101,7 @@ def _status(place: AgencyFolder, standing: Standing, sent: Sequence[_Sent]) -> d
         "rotating": is_rotating(place),
         "entry": None if newest is None else newest.index,
         "record": None if newest is None else newest.record.model_dump(mode="json"),
-        "refused": standing.refused,
+        "refused": dict(standing.refused),
         "sent": [{"leaf": one.leaf, "index": one.index, "note": one.note} for one in sent],
     }
 
@@ -105,25 +110,24 @@ def _show_status(place: AgencyFolder, standing: Standing, status: dict[str, Any]
     say(f"{place.settings.name} ({place.settings.id}), as the log says in its {standing.size} entries:")
     for one in standing.said:
         say(f"  entry {one.index}: {_words(one.record)}")
-    say(*(f"  {line}" for line in _verdict(status)))
+    if standing.refused:
+        say(f"  refused so far: {', '.join(f'{count} for {code}' for code, count in standing.refused.items())}")
+    say(*(f"  {line}" for line in _verdict(status, place.path / APPLICATION_FILE)))
     say(*(f"  request {one['leaf'][:_SHORT]}: {one['note']}" for one in status["sent"]))
 
 
-def _words(record: Agency | Revocation | Refusals) -> str:
+def _words(record: Agency | Revocation) -> str:
     match record:
         case Agency():
             when = moment_text(record.admitted_at)
             return f"admitted {when} by {record.admitted_by}, key {record.key.hex()[:16]}; evidence: {record.evidence}"
         case Revocation():
             return f"revoked {moment_text(record.at)} by {record.revoked_by}: {record.reason}"
-        case Refusals():
-            counts = ", ".join(f"{one.count} for {one.code}" for one in record.counts)
-            return f"refused up to {moment_text(record.until)}: {counts}"
 
 
-def _verdict(status: dict[str, Any]) -> list[str]:
+def _verdict(status: dict[str, Any], application_file: Path) -> list[str]:
     if status["record"] is None:
-        return ["not admitted: give the operator the application that 'agency init' printed"]
+        return [f"not admitted: give the operator {application_file}"]
     if not status["admitted"]:
         return ["revoked: it may not ask any more. Only the operator can admit it again, with a new key"]
     if status["rotating"]:

@@ -16,9 +16,10 @@ from starlette.applications import Starlette
 from broker.facts import Facts, read_facts
 from broker.http import Server, share_descriptors
 from broker.log.witness.answer import LogKeys
-from broker.log.witness.identity import Identity, Kind, create_identity
+from broker.log.witness.identity import Identity, create_identity
 from broker.settings import SettingsError
 from broker.terminal import say
+from broker.wire.cosigning import Kind, mirror_prefix
 from broker.wire.notes import VerifierKey
 from broker.wire.proofs import parse_policy
 
@@ -71,15 +72,25 @@ def serve(
     host: str,
     port: int | None,
     beside: Sequence[Coroutine[Any, Any, None]] = (),
+    copies: Sequence[str] = (),
 ) -> None:
-    """Serve until SIGINT or SIGTERM, and run `beside` meanwhile; says where once it listens. Raises SettingsError."""
+    """Serve until SIGINT or SIGTERM, and run `beside` meanwhile; says where once it listens. Raises SettingsError.
+
+    `copies` are the origins of the logs that are served below the address.
+    """
     given = urlsplit(identity.url)
     wanted = port if port is not None else given.port or _DEFAULT_PORTS[given.scheme]
-    asyncio.run(_serve(app, identity, host, wanted, beside))
+    asyncio.run(_serve(app, identity, host=host, port=wanted, beside=beside, copies=copies))
 
 
 async def _serve(
-    app: Starlette, identity: Identity, host: str, port: int, beside: Sequence[Coroutine[Any, Any, None]]
+    app: Starlette,
+    identity: Identity,
+    *,
+    host: str,
+    port: int,
+    beside: Sequence[Coroutine[Any, Any, None]],
+    copies: Sequence[str],
 ) -> None:
     stop = asyncio.Event()
     share_descriptors()
@@ -94,7 +105,8 @@ async def _serve(
                 await server.listening.wait()
                 at = f"http://{host}:{sock.getsockname()[1]}"
                 logger.info("cosigner_ready", kind=identity.kind, name=identity.name, at=at)
-                say(f"ready: {identity.kind} {identity.name} {at}")
+                at_each = "".join(f"  log {mirror_prefix(at, origin)}" for origin in copies)
+                say(f"ready: {identity.kind} {identity.name} {at}{at_each}")
                 await stop.wait()
                 server.should_exit = True
                 for task in until_stop:

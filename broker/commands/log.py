@@ -7,7 +7,8 @@ from cyclopts import App, Parameter
 
 from broker.facts import read_facts
 from broker.files import read_bytes, read_text
-from broker.log.readers import folder_reader, http_reader
+from broker.log.errors import LogReadError
+from broker.log.readers import LogReader, folder_reader, http_reader
 from broker.log.storage.folder import CHECKPOINT_PATH
 from broker.log.verify import verify_log
 from broker.settings import SettingsError
@@ -18,6 +19,8 @@ from broker.wire.merkle import leaf_hash
 from broker.wire.notes import MAX_NOTE_BYTES
 from broker.wire.proofs import MAX_POLICY_BYTES, MAX_PROOF_BYTES, parse_policy, verify_proof
 from broker.wire.tiles import MAX_ENTRY_BYTES
+
+_URL_STARTS = ("http://", "https://")
 
 log_app = App(name="log", help="The public log, checked as a stranger would.")
 
@@ -44,8 +47,8 @@ def log_verify(
     else:
         raise SettingsError("give --neighbourhood FILE, or both --policy FILE and --operator-key KEY")
     kept = None if since is None else read_bytes(since, max_bytes=MAX_NOTE_BYTES, error=SettingsError)
-    read = http_reader(where) if where.startswith(("http://", "https://")) else folder_reader(Path(where))
-    read(CHECKPOINT_PATH)  # a log that can't be reached is not one that does not hold
+    read = http_reader(where) if where.startswith(_URL_STARTS) else folder_reader(Path(where))
+    _demand_log(where, read)
     with working("checking the log", as_json=as_json):
         report = verify_log(
             read,
@@ -59,6 +62,19 @@ def log_verify(
         say(report.to_text())
     if not report.ok:
         raise SettingsError(f"the log at {where} does not hold: {report.finding_count} findings")
+
+
+def _demand_log(where: str, read: LogReader) -> None:
+    """Refuse where no log is served: a log that can't be reached is not one that does not hold."""
+    try:
+        read(CHECKPOINT_PATH)
+    except LogReadError as error:
+        if not where.startswith(_URL_STARTS):
+            raise SettingsError(f"no log in {where}: {error}") from error
+        raise SettingsError(
+            f"no log at {where}: {error}; a neighbourhood's is at its address and /log, a mirror's below its address as"
+            " its 'ready' line says"
+        ) from error
 
 
 @log_app.command(name="check")

@@ -48,16 +48,20 @@ def mirror_run(
     """
     if not 1 <= poll_s <= 86_400:  # noqa: PLR2004 - a second to a day
         raise SettingsError(f"--poll-s {poll_s:g} is not between 1 and 86400")
-    identity, key = load_identity(folder, kind="mirror")
     facts = read_logs(neighbourhood)
+    identity, key = load_identity(folder, kind="mirror")
     logs, signer, store = log_keys(facts), MirrorSigner(identity.name, key), WitnessStore(folder)
     mirrors = [_follow(one, folder, signer=signer, logs=logs, store=store, poll_s=poll_s) for one in facts.values()]
     store.claim()
     try:
         for one in mirrors:
             one.open()
-        mirror = Mirror(mirrors, own=signer.verifier, logs=logs, store=store, folder=folder / LOGS_NAME)
-        serve(Starlette(routes=routes(mirror)), identity, host=host, port=port, beside=[mirror.run()])
+        mirror = Mirror(
+            mirrors, own=signer.verifier, logs=logs, store=store, folder=folder / LOGS_NAME, url=identity.url
+        )
+        serve(
+            Starlette(routes=routes(mirror)), identity, host=host, port=port, beside=[mirror.run()], copies=list(facts)
+        )
     finally:
         store.release()
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from broker import mqtt
-from broker.agency import LogClient
+from broker.agency import AwaitingError, LogClient, Patience, Submitted
 from broker.clock import system_now_us
 from broker.facts import FACTS_NAME, Facts, read_facts
 from broker.files import PUBLIC_FOLDER, make_folder, read_bytes, read_text
@@ -18,10 +18,10 @@ from broker.log.admission import admit, revoke
 from broker.log.witness.identity import read_identity
 from broker.neighbourhood import run
 from broker.settings import NeighbourhoodSettings, SettingsError, load_settings
-from broker.terminal import say
+from broker.terminal import say, working
 from broker.wire.encoding import from_base64, parse_json
 from broker.wire.envelopes import KEY_BYTES
-from broker.wire.proofs import parse_policy
+from broker.wire.proofs import MIRRORS, parse_policy
 
 MAX_APPLICATION_BYTES = 65_536
 
@@ -31,6 +31,7 @@ broker_app = App(name="broker", help="The neighbourhood: MQTT broker, public log
 Folder = Annotated[Path, Parameter(name="--dir", help="The neighbourhood's folder: keys, log, inbox.")]
 MqttPort = Annotated[int | None, Parameter(help="Port of the embedded MQTT broker; 0 takes a free one.")]
 HttpPort = Annotated[int | None, Parameter(help="Port of log, feed and inbox; 0 takes a free one.")]
+Wait = Annotated[float, Parameter(help="How many seconds the log's cosigners are waited for at most.")]
 Origin = Annotated[str | None, Parameter(help="The log's name, such as log.example.org/requests.")]
 
 
@@ -59,7 +60,12 @@ def broker_invite(
     """
     identities = [read_identity(path) for path in (first, *more)]
     facts = invite(folder, identities, load_settings(folder).log)
-    say(*(f"invited {one.kind} {one.name}, asked at {one.url}" for one in identities), _asked_for(facts))
+    say(
+        *(f"invited {one.kind} {one.name}, asked at {one.url}" for one in identities),
+        _asked_for(facts),
+        "'latchstring broker run' asks them from its next start on. Devices and agencies that are set up already keep"
+        " the policy they pinned: a device's is policy.txt in its folder",
+    )
 
 
 @broker_app.command(name="dismiss")
@@ -68,7 +74,10 @@ def broker_dismiss(name: Annotated[str, Parameter(help="The name of a witness or
 
     Devices keep the policy that they were set up with: what it needs they go on asking for.
     """
-    say(f"dismissed {name}", _asked_for(dismiss(folder, name, load_settings(folder).log)))
+    facts = dismiss(folder, name, load_settings(folder).log)
+    say(f"dismissed {name}", _asked_for(facts))
+    if not parse_policy(facts.policy).needs(MIRRORS):
+        say("no mirror has to vouch for the log now: new devices refuse it, unless they are told --unwitnessed")
 
 
 @broker_app.command(name="run")
@@ -102,6 +111,7 @@ def broker_admit(
     folder: Folder,
     evidence: Annotated[str, Parameter(help="On what evidence the agency is admitted; it is published.")],
     admitted_by: Annotated[str, Parameter(help="Who admits it; it is published.")] = "the operator",
+    wait: Wait = 30.0,
 ) -> None:
     """Admit an agency: sign its record and have it logged by the running neighbourhood.
 
@@ -120,7 +130,7 @@ def broker_admit(
         key=load_signing_key(folder / "operator.key"),
         now_us=system_now_us(),
     )
-    submitted = LogClient(facts.log_url, policy=parse_policy(facts.policy)).submit(envelope)
+    submitted = _submit(facts, envelope, wait_s=wait)
     say(f"admitted {fields['agency']}: entry {submitted.index}, {facts.url}/agencies/{fields['agency']}")
 
 
@@ -131,12 +141,13 @@ def broker_revoke(
     folder: Folder,
     reason: Annotated[str, Parameter(help="Why; it is published.")],
     revoked_by: Annotated[str, Parameter(help="Who revokes it; it is published.")] = "the operator",
+    wait: Wait = 30.0,
 ) -> None:
     """End an agency's admission: its key counts no more from that entry on, and what it still asks is closed."""
     facts = read_facts(folder / FACTS_NAME)
     key = load_signing_key(folder / "operator.key")
     envelope = revoke(agency=agency, revoked_by=revoked_by, reason=reason, key=key, now_us=system_now_us())
-    submitted = LogClient(facts.log_url, policy=parse_policy(facts.policy)).submit(envelope)
+    submitted = _submit(facts, envelope, wait_s=wait)
     say(f"revoked {agency}: entry {submitted.index}, {facts.url}/agencies/{agency}")
 
 
@@ -175,6 +186,19 @@ def _settings(folder: Path, mqtt_port: int | None, http_port: int | None, origin
         "log": {} if origin is None else {"origin": origin},
     }
     return load_settings(folder, flags)
+
+
+def _submit(facts: Facts, envelope: bytes, *, wait_s: float) -> Submitted:
+    """Have an entry of the operator's logged and published; raises SettingsError if that takes longer than it may."""
+    client = LogClient(facts.log_url, policy=parse_policy(facts.policy), patience=Patience(most_s=wait_s))
+    try:
+        with working("waiting for the log and its cosigners", as_json=False):
+            return client.submit(envelope)
+    except AwaitingError as error:
+        raise SettingsError(
+            f"it is logged as entry {error.index}, and counts once the witnesses and mirrors have cosigned it, which"
+            f" they have not within {wait_s:g} s. Don't do it again; {facts.url}/log says whom it waits for"
+        ) from error
 
 
 def _asked_for(facts: Facts) -> str:

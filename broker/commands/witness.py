@@ -23,11 +23,12 @@ def witness_init(*, folder: Folder, name: Name, url: Url) -> None:
 @witness_app.command(name="run")
 def witness_run(*, folder: Folder, neighbourhood: Neighbourhoods, host: Host = "127.0.0.1", port: Port = None) -> None:
     """Cosign the checkpoints of the named logs until interrupted, and keep evidence of those that fork."""
+    facts = read_logs(neighbourhood)
     identity, key = load_identity(folder, kind="witness")
     witness = Witness(
         name=identity.name,
         key=key,
-        logs=log_keys(read_logs(neighbourhood)),
+        logs=log_keys(facts),
         store=WitnessStore(folder),
         now_us=system_now_us,
     )

@@ -35,9 +35,9 @@ class _Waiting:
 class AsyncLog:
     """The log as the server sees it.
 
-    `on_logged(first_index, entries)` is called on the event loop for every entry under the head, once and in order,
-    before the `append` that waits for it returns; at start for what the log holds already. `on_published()` is called
-    when the public can read a newer checkpoint.
+    `on_logged(first_index, entries)` is called on the event loop for every entry under the head, in order, before the
+    `append` that waits for it returns; at start for what the log holds already. If it raises LogError it has taken
+    none of them, and is told again. `on_published()` is called when the public can read a newer checkpoint.
     """
 
     def __init__(
@@ -59,7 +59,9 @@ class AsyncLog:
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sequencer")
-        self._broken = False
+        self._broken = False  # an append is under way, or did not go well
+        self._failed = False  # one did not go well, and what it did is not known
+        self._writing = asyncio.Lock()
 
     async def open(self) -> int:
         """Open the sequencer and return how many entries the log has; `replay` then hands them over."""
@@ -178,27 +180,43 @@ class AsyncLog:
 
     async def _append(self, batch: list[_Waiting]) -> None:
         entries = [waiting.entry for waiting in batch]
-        try:
-            if self._broken:
-                await self._reopen()
-            self._broken = True  # until it is known to have gone well
-            indices = await self._run(lambda: self._sequencer.append(entries))
-        except (OSError, LogError, WireError) as error:
-            log.warning("log_append_failed", entries=len(entries), error=str(error))
-            await self._try_reopen()
-            _fail(batch, error)
-            return
-        first, self._seen = self._seen, self._seen + len(entries)
-        self._broken = False
-        self._on_logged(first, entries)
+        async with self._writing:
+            try:
+                if self._broken:
+                    await self._reopen()
+                    # They were decided on by a history that lacked what the failed append may have logged.
+                    raise LogBusyError("the log had to be read again; send the same envelope again")
+                self._broken = True  # until it is known to have gone well
+                indices = await self._run(lambda: self._sequencer.append(entries))
+                self._hand_over(entries)
+                self._broken = False
+            except (OSError, LogError, WireError) as error:
+                log.warning("log_append_failed", entries=len(entries), error=str(error))
+                self._failed = True
+                await self._try_reopen()
+                _fail(batch, error)
+                return
         for waiting, index in zip(batch, indices, strict=True):
             if not waiting.index.done():
                 waiting.index.set_result(index)
 
+    async def recover(self) -> None:
+        """Read again what a failed append may have logged, so that it counts in the next decision.
+
+        Raises what the storage or `on_logged` raises: then nothing may be decided yet.
+        """
+        if not self._failed:
+            return
+        async with self._writing:
+            if self._broken:
+                await self._reopen()
+
     async def _try_reopen(self) -> None:
+        if not self._broken:
+            return
         try:
             await self._reopen()
-        except (OSError, LogError, WireError) as error:  # tried again before the next append
+        except (OSError, LogError, WireError) as error:  # tried again before the next decision
             log.warning("log_reopen_failed", error=str(error))
 
     async def _reopen(self) -> None:
@@ -206,7 +224,7 @@ class AsyncLog:
         await self._run(self._sequencer.open)
         self._look()
         await self._catch_up()
-        self._broken = False
+        self._broken = self._failed = False
 
     def _look(self) -> None:
         """Take over what is published, and wake who waits for it."""
@@ -221,9 +239,12 @@ class AsyncLog:
             return [entry for _, entry in islice(entries, REPLAY_BATCH)]
 
         while batch := await self._run(some):
-            first = self._seen
-            self._seen += len(batch)
-            self._on_logged(first, batch)
+            self._hand_over(batch)
+
+    def _hand_over(self, entries: Sequence[bytes]) -> None:
+        """Tell of entries; they count as seen only once whoever is told has taken them."""
+        self._on_logged(self._seen, entries)
+        self._seen += len(entries)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -9,7 +9,9 @@ class LogInUseError(LogError):
     """Another sequencer writes this log."""
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"{where} is in use by another sequencer; a log has exactly one writer. Stop the other first")
+        super().__init__(
+            f"{where} is in use by another 'latchstring broker run'; a log has exactly one writer. Stop the other first"
+        )
         self.where = where
 
 
@@ -23,6 +25,10 @@ class CheckpointConflictError(LogError):
 
 class LogDamagedError(LogError):
     """What is stored contradicts the log's own checkpoint. Never repaired on the quiet: a repair would be a fork."""
+
+
+class BookError(LogError):
+    """The log's history, which is kept beside it, can't be written."""
 
 
 class LogBusyError(LogError):

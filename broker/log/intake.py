@@ -8,6 +8,8 @@ Stable codes of a refusal:
     unknown-agency   no record in the log admits this agency
     revoked          the agency's admission was revoked
     revoked-key      an agency record with a key that was revoked before: it may never come back
+    replaced-key     the same of one that the agency replaced by a newer
+    unchanged        an agency record that says what the one in force says
     stale-admission  an agency record that is not newer than the one in force, or than its revocation
     overlap          refusals that were counted before
     posted-late      its time is too far in the past to be said now
@@ -17,7 +19,7 @@ Stable codes of a refusal:
     closed           the request has expired or was withdrawn or revoked, or is resolved already
     updates          the request has as many updates as it may have
     and the rules of `broker.wire.rules`: window, window-past, look-back, expires, expired, area, agency, incident,
-    contact, retention, excludes, devices, posts-per-case, open-requests
+    contact, retention, excludes, devices, posts-per-case, posts-per-day, open-requests
 """
 
 from collections.abc import Sequence
@@ -28,7 +30,16 @@ from broker.wire.encoding import WireError
 from broker.wire.envelopes import Envelope
 from broker.wire.merkle import leaf_hash
 from broker.wire.records import Agency, Refusals, Request, Revocation, Update
-from broker.wire.rules import Limits, Violation, check_agency, check_open, check_posts, check_request
+from broker.wire.rules import (
+    DAY_US,
+    Limits,
+    Violation,
+    check_agency,
+    check_open,
+    check_posts,
+    check_rate,
+    check_request,
+)
 
 from .history.book import Book
 from .history.entries import Admitted, AnyRecord, Posted, Revoked, UnknownTypeError, parse_record
@@ -115,19 +126,33 @@ def _agency(parsed: Envelope, record: Agency, now: _Now) -> Refused | None:
         return Refused("stale-admission", f"agency {record.agency} has a newer record in the log already")
     if record.admitted_at > now.now_us + now.limits.clock_skew_us:
         return Refused("posted-ahead", "the agency record says it was made in the future")
-    if any(record.key == key for key in revoked_keys(standing)):
-        return Refused("revoked-key", f"this key of {record.agency} was revoked; the agency needs a new one")
-    return _violated(check_agency(record), None)
+    return _spent(record, standing) or _violated(check_agency(record), None)
+
+
+def _spent(record: Agency, standing: Sequence[Admitted | Revoked]) -> Refused | None:
+    """Refuse a key that the agency had before, and a record that changes nothing."""
+    need = "the agency needs a new one: 'latchstring agency rotate'"
+    if record.key in revoked_keys(standing):
+        return Refused("revoked-key", f"this key of {record.agency} was revoked; {need}")
+    current = standing[-1] if standing else None
+    in_force = current.agency if isinstance(current, Admitted) else None
+    had = {one.agency.key for one in standing if isinstance(one, Admitted)}
+    if record.key in had and (in_force is None or record.key != in_force.key):
+        return Refused("replaced-key", f"this key of {record.agency} was replaced by a newer one; {need}")
+    said = {"name", "domain", "contact", "key"}
+    if in_force is not None and in_force.model_dump(include=said) == record.model_dump(include=said):
+        index = standing[-1].index
+        return Refused(
+            "unchanged", f"{record.agency} is admitted already, with this key and these particulars: entry {index}"
+        )
+    return None
 
 
 def _revocation(parsed: Envelope, record: Revocation, now: _Now) -> Refused | None:
     if refused := _signature(parsed, now.operator_key, "revocation"):
         return refused
-    admission = now.book.agency(record.agency)
-    if admission is None:
+    if now.book.agency(record.agency) is None:
         return Refused("unknown-agency", f"the log admits no agency {record.agency}, so there is nothing to revoke")
-    if record.at <= admission.agency.admitted_at:
-        return Refused("stale-admission", f"agency {record.agency} was admitted after this revocation was made")
     return now.off(record.at, "revocation")
 
 
@@ -144,6 +169,9 @@ def _request(parsed: Envelope, record: Request, now: _Now) -> Refused | None:
     violations = [
         *check_request(record, admission.agency, limits=now.limits, now_us=now.now_us),
         *check_posts(now.book.posts(record.agency, record.case), limits=now.limits),
+        *check_rate(
+            now.book.posted_since(record.agency, now.now_us - DAY_US, most=now.limits.posts_per_day), limits=now.limits
+        ),
         *check_open(now.book.open_requests(record.agency, now.now_us), limits=now.limits),
     ]
     return _violated(violations, record.agency)

@@ -6,16 +6,19 @@ cut:
 1. `put` the tiles that the new entries fill or touch         -> still the old head; staged tiles are unreferenced
 2. swap in the head                                           -> the new head, all of whose tiles are there
 3. publish it, once it has the cosignatures of a quorum     -> the public reads it
-4. drop the partial tiles that a published full one replaces  -> likewise; what is left of them is never asked for again
+4. drop partial tiles: those that a published full one replaces, and those that no checkpoint named for a while
+   (partials.py)                                              -> likewise; the next start drops what is left of them
 
 Start-up reads the stored head, checks it against the key and the tiles, and stands there; then it looks what of it is
-published. After an append that failed at any step the sequencer knows nothing; it must be opened again.
+published, and which partial tiles need not be there. After an append that failed at any step the sequencer knows
+nothing; it must be opened again.
 
 Two rules have no way around them here: what is published is a tree of this log's own, at or below the head and never
 smaller than the one before; and it meets the policy that devices pin.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -31,6 +34,7 @@ from broker.wire.tiles import MAX_ENTRY_BYTES, TILE_WIDTH, Tile, decode_entries,
 from .cosigned.panel import Panel
 from .errors import LogDamagedError, LogError, NotYetPublishedError
 from .growth import Edge, filled_tiles, grow, load_edge
+from .partials import Partials
 from .storage.folder import CHECKPOINT_PATH, HEAD_PATH, Storage
 from .tilecache import TileCache
 
@@ -52,7 +56,15 @@ class Sequencer:
     `origin` names the log and is its key's name, `log.example.org/latchstring` say; `panel` cosigns what is published.
     """
 
-    def __init__(self, storage: Storage, *, key: Ed25519PrivateKey, origin: str, panel: Panel | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        key: Ed25519PrivateKey,
+        origin: str,
+        panel: Panel | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._storage = storage
         self._key = key
         self._origin = check_key_name(origin)
@@ -65,6 +77,8 @@ class Sequencer:
         self._published: _Signed | None = None
         self._hash_tiles = TileCache(CACHED_TILES)
         self._bundles = TileCache(CACHED_BUNDLES)
+        self._monotonic = monotonic
+        self._partials = Partials()
 
     def open(self) -> None:
         """Claim the storage and take over what it holds; an empty one gets the head of the empty log.
@@ -80,6 +94,11 @@ class Sequencer:
             self._storage.swap_head(None, self._sign(Edge()))
         self._take_over({})
         self._published = self._read_published()
+        self._partials = Partials()
+        left = self._storage.partials()
+        for tile in self._partials.found(left, size=self.published_size, now_s=self._monotonic()):
+            self._storage.discard_partials(tile)
+        self._drop_partials()
         log.info("log_opened", origin=self._origin, size=self.size, published=self.published_size)
 
     def close(self) -> None:
@@ -129,6 +148,9 @@ class Sequencer:
         self._storage.put({tile.path: data for tile, data in written.items()})
         self._storage.swap_head(old.note, note)
         self._take_over(written)
+        self._partials.stand({self.size, self.published_size}, now_s=self._monotonic())
+        if self._partials.crowded:  # nothing is published, or far too slowly
+            self._drop_partials()
         return list(range(old.checkpoint.size, self._edge.size))
 
     def publish(self, note: bytes) -> None:
@@ -145,6 +167,7 @@ class Sequencer:
         before, self._published = self._published, _Signed(note, checkpoint)
         for tile in filled_tiles(checkpoint.size if before is None else before.checkpoint.size, checkpoint.size):
             self._storage.discard_partials(tile)
+        self._drop_partials()
 
     def proof(self, index: int) -> bytes:
         """Return the tlog-proof of one entry under the published checkpoint; raises NotYetPublishedError."""
@@ -183,6 +206,14 @@ class Sequencer:
         if self._head is None:
             raise LogError(f"log {self._origin} is not open; open it first, or again after a failed append")
         return self._head
+
+    def _drop_partials(self) -> None:
+        """Drop the partial tiles that were replaced by wider ones some time ago."""
+        now_s = self._monotonic()
+        self._partials.stand({self.size, self.published_size}, now_s=now_s)
+        gone = self._partials.expired(now_s=now_s)
+        if gone:
+            self._storage.discard(gone)
 
     def _take_over(self, written: dict[Tile, bytes]) -> None:
         """Stand on the stored head; `written` saves reading back what was just put."""

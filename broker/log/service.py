@@ -6,6 +6,7 @@ two posts of a case slip past its limit together. Where the cosignatures take to
 """
 
 import asyncio
+import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import httpx
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from broker.wire.encoding import WireError
 from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import leaf_hash
 from broker.wire.rules import Limits
@@ -22,9 +24,9 @@ from .announcer import Announcer, Publish
 from .asynclog import AsyncLog
 from .cosigned.panel import CosignerStatus, CosignTiming
 from .cosigned.publication import Publication
-from .errors import LogError
+from .errors import BookError, LogError
 from .history.book import Book
-from .history.entries import Posted, Revoked, Updated
+from .history.entries import Entry, Posted, Revoked, Updated
 from .history.refusals import RefusalJournal
 from .intake import Accepted, Duplicate, Refused, decide
 from .sequencer import Sequencer
@@ -156,6 +158,7 @@ class LogService:
 
     async def _enter(self, envelope: bytes) -> Submitted | Refused:
         """Append an envelope if it may be, and don't wait for its publication."""
+        await self.log.recover()
         seen = self.book.size
         decision = self._decide(envelope)
         if isinstance(decision, Accepted):
@@ -166,14 +169,16 @@ class LogService:
                     index = await self.log.append(envelope)
                     log.info("entry_logged", thing=decision.record.thing, agency=decision.record.agency, index=index)
                     return Submitted(index, decision.leaf, None, created=True)
-        return await self._answer(decision)
+        return await self._answer(decision, leaf_hash(envelope).hex())
 
-    async def _answer(self, decision: Duplicate | Refused) -> Submitted | Refused:
+    async def _answer(self, decision: Duplicate | Refused, leaf: str) -> Submitted | Refused:
         if isinstance(decision, Duplicate):
             return Submitted(decision.index, decision.leaf, None, created=False)
         if self.journal is not None and decision.agency is not None:
             async with self._journal_lock:
-                await asyncio.to_thread(self.journal.note, decision.agency, decision.code, now_us=self.now_us())
+                await asyncio.to_thread(
+                    self.journal.note, decision.agency, decision.code, leaf=leaf, now_us=self.now_us()
+                )
         log.info("entry_refused", code=decision.code, agency=decision.agency)
         return decision
 
@@ -182,8 +187,10 @@ class LogService:
         if self.journal is None:
             return
         async with self._journal_lock:
-            for record in await asyncio.to_thread(self.journal.sealed, now_us=self.now_us()):
-                answer = await self._enter(record.sign(self._operator))
+            due = await asyncio.to_thread(self.journal.sealed, now_us=self.now_us())
+        for record in due:
+            answer = await self._enter(record.sign(self._operator))
+            async with self._journal_lock:
                 if isinstance(answer, Refused):
                     since_us = self.book.last_refusals(record.agency)
                     await asyncio.to_thread(self.journal.unsealed, record, since_us=since_us)
@@ -200,17 +207,20 @@ class LogService:
 
     async def _book_fits(self, size: int) -> bool:
         """Tell whether the book is of this log, and not ahead of it."""
-        known = self.book.size
-        if known == 0:
-            return True
-        return known <= size and leaf_hash(await self.log.entry(known - 1)).hex() == self.book.last_leaf
+        newest = self.book.newest
+        if newest is None:
+            return self.book.size == 0
+        index, leaf = newest
+        return self.book.size <= size and leaf_hash(await self.log.entry(index)).hex() == leaf
 
     def _published(self) -> None:
         self.announcer.checkpoint_changed()
 
     def _logged(self, first: int, entries: Sequence[bytes]) -> None:
-        with self.book.batch():
-            applied = [self.book.apply(index, data) for index, data in enumerate(entries, first)]
+        try:
+            applied = self._applied(first, entries)
+        except sqlite3.Error as error:
+            raise BookError(f"the log's history can't be written: {error}; see that its disk has room") from error
         for entry in applied:
             match entry:
                 case Posted() as posted:
@@ -222,3 +232,19 @@ class LogService:
                 case _:
                     pass
         self._publication.head_changed()
+
+    def _applied(self, first: int, entries: Sequence[bytes]) -> list[Entry]:
+        try:
+            with self.book.batch():
+                return [self.book.apply(index, data) for index, data in enumerate(entries, first)]
+        except WireError as error:
+            log.error("entry_out_of_place", first=first, error=str(error))  # noqa: TRY400 - there is no fault to trace
+        # Intake lets none in; but one that stands in the log stands there for good, and must not keep us from starting.
+        applied = []
+        with self.book.batch():
+            for index, data in enumerate(entries, first):
+                try:
+                    applied.append(self.book.apply(index, data))
+                except WireError:
+                    self.book.skip()
+        return applied

@@ -13,15 +13,20 @@ answers with no line: its cosignature stands on the checkpoint that it serves, o
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 from .encoding import WireError, from_base64, parse_decimal, to_base64
 from .merkle import HASH_BYTES
 from .notes import MAX_NOTE_BYTES, Note, parse_note
+from .rules import MINUTE_US
 
 ADD_CHECKPOINT = "add-checkpoint"
 SIZE_TYPE = "text/x.tlog.size"
 MAX_CONSISTENCY = 63
 MAX_ADD_BYTES = MAX_NOTE_BYTES + 8_192
+CACHED_US = 10 * MINUTE_US  # no cache on the way keeps a checkpoint for so long
+
+Kind = Literal["witness", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,14 @@ def add_lines(note: bytes, lines: bytes) -> Note:
     if cosigned.text != parse_note(note).text:  # a blank line in the answer would make all above it the text
         raise WireError("the witness answered something else than signature lines")
     return cosigned
+
+
+def went_back(size: int, *, shown: int, shown_us: int, now_us: int) -> bool:
+    """Tell whether a log that shows `size` entries at its own URL went back from `shown`, first seen at `shown_us`.
+
+    A cache on the way may show what the log showed before: for `CACHED_US`, less is no sign of anything.
+    """
+    return size < shown and now_us > shown_us + CACHED_US
 
 
 def mirror_prefix(url: str, origin: str) -> str:

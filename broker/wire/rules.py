@@ -22,6 +22,7 @@ class Limits:
     look_back_max_us: int = 45 * DAY_US
     posts_per_case: int = 2
     open_per_agency: int = 200  # each costs every device of its cell some kilobytes
+    posts_per_day: int = 200  # what is withdrawn at once is no longer open, but everybody has stored and read it
     updates_per_request: int = 16
     open_for_max_us: int = 30 * DAY_US
     retention_max_days: int = 180
@@ -68,14 +69,24 @@ def check_open(now_open: int, *, limits: Limits) -> list[Violation]:
     return [Violation("open-requests", f"the agency has {now_open} requests open, the most there may be")]
 
 
+def check_rate(posted_today: int, *, limits: Limits) -> list[Violation]:
+    """Return the violation if an agency has posted as much within a day as it may."""
+    if posted_today < limits.posts_per_day:
+        return []
+    return [
+        Violation("posts-per-day", f"the agency posted {posted_today} requests within a day, the most there may be")
+    ]
+
+
 def check_agency(agency: Agency) -> list[Violation]:
     """Return what speaks against admitting an agency as its record says it is."""
-    if _in_domain(agency.contact, agency.domain):
+    if in_domain(agency.contact, agency.domain):
         return []
     return [Violation("contact", f"the contact must be an address in the agency's domain, {agency.domain}")]
 
 
-def _in_domain(address: str, domain: str) -> bool:
+def in_domain(address: str, domain: str) -> bool:
+    """Tell whether a mail address is in a domain or below it."""
     host = address.partition("@")[2]
     return host == domain or host.endswith("." + domain)
 
@@ -113,7 +124,7 @@ def _terms(request: Request, agency: Agency, limits: Limits) -> Iterator[Violati
         yield Violation("agency", f"the request names agency {request.agency}, the record admits {agency.agency}")
     if request.incident not in INCIDENTS:
         yield Violation("incident", f"{request.incident!r} is not on the list: {', '.join(INCIDENTS)}")
-    if not _in_domain(request.contact, agency.domain):
+    if not in_domain(request.contact, agency.domain):
         yield Violation("contact", f"the contact must be an address in {agency.domain}")
     if not 1 <= request.retention_days <= limits.retention_max_days:
         yield Violation("retention", f"footage may be kept 1 to {limits.retention_max_days} days")

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from broker.log.cosigned.cosigners import Head
-from broker.log.cosigned.panel import CosignTiming, Kind, Panel
-from broker.wire.cosigning import SIZE_TYPE, AddCheckpoint, mirror_prefix, parse_add_checkpoint
+from broker.log.cosigned.panel import CosignTiming, Panel
+from broker.wire.cosigning import SIZE_TYPE, AddCheckpoint, Kind, mirror_prefix, parse_add_checkpoint
 from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import EMPTY_ROOT, consistency_proof, verify_consistency
 from broker.wire.notes import COSIGNATURE_V1, VerifierKey, cosign_note, parse_checkpoint, parse_note

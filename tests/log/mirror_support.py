@@ -246,7 +246,14 @@ class Mirrored:
         return [one["kind"] for one in self.store.evidence(ORIGIN)]
 
     def mirror(self) -> Mirror:
-        return Mirror([self.log], own=self.signer.verifier, logs=LOGS, store=self.store, folder=self.folder / "logs")
+        return Mirror(
+            [self.log],
+            own=self.signer.verifier,
+            logs=LOGS,
+            store=self.store,
+            folder=self.folder / "logs",
+            url="https://mirror.example.org",
+        )
 
 
 def stored_tiles(folder: Path) -> dict[Tile, bytes]:

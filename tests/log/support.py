@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +191,12 @@ class CuttingStorage:
 
     def discard_partials(self, tile: Tile) -> None:
         self._step(lambda: self._inner.discard_partials(tile))
+
+    def partials(self) -> list[Tile]:
+        return self._inner.partials()
+
+    def discard(self, partials: Sequence[Tile]) -> None:
+        self._step(lambda: self._inner.discard(partials))
 
     def _step(self, write: Callable[[], None]) -> None:
         self._left -= 1

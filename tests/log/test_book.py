@@ -41,7 +41,7 @@ def told(book: Book) -> object:
     """All that a book says, for comparison."""
     return (
         book.size,
-        book.last_leaf,
+        book.newest,
         list(book.requests()),
         book.agencies(),
         book.standing("springfield-pd"),

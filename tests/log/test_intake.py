@@ -240,7 +240,7 @@ def test_a_revoked_agency_says_nothing_any_more(book: Book) -> None:
     put(book, update(done, "resolved"))
     assert code_of(revocation(key=POLICE), book) == "signature"
     assert code_of(revocation("shelbyville-pd"), book) == "unknown-agency"
-    assert code_of(revocation(now_us=NOW_US - 2 * DAY_US), book) == "stale-admission"
+    assert code_of(revocation(now_us=NOW_US - 2 * DAY_US), book) == "posted-late"
     assert code_of(revocation(now_us=NOW_US - HOUR_US), book) == "posted-late"
     put(book, revocation())
     assert book.agency("springfield-pd") is None
@@ -249,6 +249,37 @@ def test_a_revoked_agency_says_nothing_any_more(book: Book) -> None:
     assert code_of(asked(case="new"), book) == "revoked"
     assert code_of(update(leaf), book) == "revoked"
     assert code_of(revocation(now_us=NOW_US + 1), book) == "unknown-agency"
+
+
+def test_an_admission_can_be_revoked_at_once(book: Book) -> None:
+    """Also one whose record says that it was made a moment later, by a clock that is ahead."""
+    put(book, admission("shelbyville-pd", agency_key=public_bytes(FIRE), now_us=NOW_US + MINUTE_US))
+    put(book, revocation("shelbyville-pd"))
+    assert code_of(asked(agency="shelbyville-pd", key=FIRE), book) == "revoked"
+
+
+def test_a_revocation_dated_ahead_leaves_nothing_open(book: Book) -> None:
+    """Intake takes none; in a log that holds one all the same, what the agency had open is closed."""
+    leaf = put(book, asked())
+    book.apply(book.size, revocation(now_us=NOW_US + 400 * DAY_US))
+    assert book.status(leaf, NOW_US) is Status.REVOKED
+
+
+def test_an_agency_posts_only_so_much_a_day(book: Book) -> None:
+    """Posting and withdrawing without end fills everybody's disk, though never more than one request is open."""
+    limits = Limits(posts_per_day=3)
+
+    def decision(case: str, now_us: int) -> Accepted | Duplicate | Refused:
+        envelope = asked(case=case, now_us=now_us)
+        return decide(envelope, book, operator_key=public_bytes(OPERATOR), limits=limits, now_us=now_us)
+
+    for case in ("1", "2", "3"):
+        leaf = put(book, asked(case=case))
+        put(book, update(leaf))
+    refused = decision("4", NOW_US + HOUR_US)
+    assert isinstance(refused, Refused)
+    assert refused.code == "posts-per-day"
+    assert isinstance(decision("4", NOW_US + DAY_US), Accepted)
 
 
 def test_a_revoked_key_never_comes_back(book: Book) -> None:
@@ -264,6 +295,16 @@ def test_a_revoked_key_never_comes_back(book: Book) -> None:
     put(book, revocation(now_us=NOW_US + 2))
     assert code_of(admission(now_us=NOW_US + 3), book) == "revoked-key"
     assert code_of(admission(now_us=NOW_US + 3, agency_key=public_bytes(FIRE)), book) == "revoked-key"
+
+
+def test_a_key_that_was_given_up_never_comes_back(book: Book) -> None:
+    """An old application, admitted by mistake, brings no old key back; and one that changes nothing is no entry."""
+    assert code_of(admission(now_us=NOW_US - HOUR_US, evidence="Another letter"), book) == "unchanged"
+    put(book, admission(now_us=NOW_US - HOUR_US, agency_key=public_bytes(FIRE)))
+    assert code_of(admission(now_us=NOW_US), book) == "replaced-key"
+    put(book, admission(now_us=NOW_US, agency_key=public_bytes(FIRE), name="Springfield Police"))
+    put(book, revocation(now_us=NOW_US + 1))
+    assert code_of(admission(now_us=NOW_US + 2), book) == "replaced-key"
 
 
 def test_an_agency_is_reached_in_its_own_domain(book: Book) -> None:

@@ -57,7 +57,7 @@ def test_what_a_killed_sequencer_acknowledged_is_there(tmp_path: Path, after: in
     for _ in range(2):
         with appending(tmp_path) as (process, said):
             told = dict(next(said) for _ in range(after))
-            with pytest.raises(LogInUseError, match="another sequencer"):
+            with pytest.raises(LogInUseError, match="another 'latchstring broker run'"):
                 opened(tmp_path)
             process.kill()
         sequencer = opened(tmp_path)

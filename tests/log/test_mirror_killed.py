@@ -32,7 +32,7 @@ async def mirror_process(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess
         assert process.stdout is not None
         ready = (await process.stdout.readline()).decode()
         assert ready.startswith("ready: mirror ")
-        yield process, ready.split()[-1]
+        yield process, ready.split()[3]
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,6 +1,7 @@
 """A mirror against a log that lies, forks, goes back or floods: nothing false is served, and what it signed is kept."""
 
 import asyncio
+import errno
 import gzip
 import itertools
 import zlib
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from broker.log.errors import LogReadError
 from broker.log.mirror.source import LogSource
 from broker.log.witness.answer import Refusal
+from broker.wire.cosigning import CACHED_US
 from broker.wire.notes import MAX_NOTE_BYTES
 from broker.wire.tiles import Tile, encode_entries
 from tests.log.mirror_support import (
@@ -46,6 +49,10 @@ async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 65_536
             await asyncio.sleep(0.001)
+
+
+async def once() -> AsyncIterator[bytes]:
+    yield b"x"
 
 
 async def trickle() -> AsyncIterator[bytes]:
@@ -180,11 +187,61 @@ async def test_a_log_that_goes_back_is_not_followed(server: LogServer, tmp_path:
         assert await mirror.log.catch_up()
         newer = server.published
         server.published = older = witnessed(server.tree.note(200))
+        mirror.clock.now_us += CACHED_US
+        assert await mirror.log.poll()
+        assert mirror.kinds() == [], "a cache on the way may have it still"
+        mirror.clock.now_us += 1
         assert await mirror.log.poll()
         assert mirror.kinds() == ["rollback"]
         (found,) = mirror.store.evidence(mirror.log.origin)
         assert [found["first"].encode(), found["second"].encode()] == [newer, older]
         assert served_size(tmp_path) == SMALL
+
+
+async def test_what_was_shown_again_is_no_older_for_it(server: LogServer, tmp_path: Path) -> None:
+    """The ten minutes begin when a size was shown first, not each time that it is seen."""
+    async with Mirrored(tmp_path, server) as mirror:
+        assert await mirror.log.poll()
+        mirror.clock.now_us += CACHED_US
+        assert await mirror.log.poll()
+        server.published = witnessed(server.tree.note(200))
+        mirror.clock.now_us += 1
+        assert await mirror.log.poll()
+        assert mirror.kinds() == ["rollback"]
+
+
+async def test_no_cache_is_asked_for_the_newest_checkpoint() -> None:
+    """The checkpoint is asked for at the log itself; tiles never change, and may come from anywhere."""
+    asked: dict[str, str | None] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked[request.url.path] = request.headers.get("cache-control")
+        return httpx.Response(200, content=once())
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        source = LogSource("http://log.example.org/log", client=client)
+        await source.checkpoint()
+        await source.tile(Tile(0, 1))
+    assert asked == {"/log/checkpoint": "no-cache", "/log/tile/0/001": None}
+
+
+async def test_the_status_shows_no_path_of_the_disk(server: LogServer, tmp_path: Path) -> None:
+    """A note that can't be kept, and is damaged besides, is said to be so; where it lies is nobody's business."""
+
+    def spoil(_: int) -> None:
+        for path in (tmp_path / "latest").iterdir():
+            path.write_bytes(b"torn")
+        raise OSError(errno.EIO, "broken")
+
+    async with Mirrored(tmp_path, server) as mirror:
+        assert await mirror.log.poll()
+        server.tree.grow(1)
+        server.publish()
+        mirror.store._fsync = spoil
+        assert not await mirror.log.poll()
+        error = mirror.log.status()["error"]
+        assert "can't be used" in error
+        assert str(tmp_path) not in error
 
 
 async def test_a_mirror_that_is_ahead_of_what_is_published_accuses_nobody(server: LogServer, tmp_path: Path) -> None:

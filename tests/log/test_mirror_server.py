@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
-from broker.log.mirror.server import routes
+from broker.log.mirror.server import _answer, routes
 from broker.log.readers import http_reader
 from broker.log.witness.store import origin_hash
 from broker.wire.cosigning import AddCheckpoint, mirror_prefix
@@ -149,6 +150,7 @@ async def test_a_mirror_that_lags_says_so(client: httpx.AsyncClient, server: Log
     server.tree.grow(10)
     await client.post("/add-checkpoint", content=server.tree.submission(300))
     status = (await client.get("/")).json()
+    assert [log["copy_url"] for log in status["logs"]] == [mirror_prefix("https://mirror.example.org", ORIGIN)]
     assert (status["kind"], status["name"]) == ("mirror", "mirror.example.org")
     (log,) = status["logs"]
     assert (log["origin"], log["size"], log["pending"], log["behind"]) == (ORIGIN, 300, 310, 10)
@@ -190,3 +192,14 @@ async def test_readers_that_do_nothing_stop_nobody(client: httpx.AsyncClient, se
         assert (await client.post("/add-checkpoint", content=server.tree.submission(40))).status_code == 200
     for _, writer in idle:
         writer.transport.abort()
+
+
+def test_an_answer_that_never_begins_holds_no_file(tmp_path: Path) -> None:
+    """Who hangs up before the first byte of a large file leaves nothing open."""
+    path = tmp_path / "bundle"
+    path.write_bytes(bytes(1 << 20))
+    asked = Request({"type": "http", "headers": []})
+    answers = [_answer(path, asked, gzip=True) for _ in range(3)]
+    held = [one for one in Path("/proc/self/fd").iterdir() if one.is_symlink() and one.readlink() == path]
+    assert not held
+    assert {answer.headers["content-length"] for answer in answers} == {str(1 << 20)}

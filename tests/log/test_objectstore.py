@@ -126,7 +126,9 @@ def test_a_second_writer_is_refused_while_the_first_renews(bucket: MemoryBucket)
     first, second = make_storage(bucket, timer), make_storage(bucket, timer)
     first.claim()
     timer.during = lambda: first.put({})  # which renews when that is due
-    with pytest.raises(LogInUseError, match=r"memory://log \(\S+ \d+ [0-9a-f]{16}\) is in use by another sequencer"):
+    with pytest.raises(
+        LogInUseError, match=r"memory://log \(\S+ \d+ [0-9a-f]{16}\) is in use by another 'latchstring broker run'"
+    ):
         second.claim()
     assert timer.now_s < 1_000 + 15
     with pytest.raises(LogInUseError, match="not claimed"):

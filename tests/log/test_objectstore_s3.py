@@ -151,7 +151,7 @@ def test_a_second_sequencer_is_refused(server: S3Server) -> None:
     """A log that is open elsewhere is not opened; when it is closed it is, at once."""
     url = server.new_url()
     first = opened(server, url, lease_s=6)
-    with pytest.raises(LogInUseError, match="is in use by another sequencer"):
+    with pytest.raises(LogInUseError, match="is in use by another 'latchstring broker run'"):
         opened(server, url, lease_s=6)
     first.append([b"one"])
     first.close()

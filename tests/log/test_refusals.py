@@ -69,6 +69,21 @@ async def test_nobody_is_blackened_by_others(tmp_path: Path) -> None:
     await service.close()
 
 
+async def test_the_same_envelope_counts_once(tmp_path: Path) -> None:
+    """Whoever holds a refused envelope can send it again and again, also after a restart; it was asked once."""
+    hood = Hood(tmp_path)
+    service = await hood.start()
+    await service.submit(admission())
+    for _ in range(3):
+        await service.submit(asked(**WIDE))
+    await service.close()
+    service = await hood.start()
+    await service.submit(asked(**WIDE))
+    assert service.journal is not None
+    assert service.journal.pending("springfield-pd") == 1
+    await service.close()
+
+
 async def test_a_cut_between_logging_and_forgetting_counts_nothing_twice(tmp_path: Path) -> None:
     """The same record is the same entry: the log knows it already, even when it would be too late to say it now."""
     hood = Hood(tmp_path)
@@ -125,8 +140,9 @@ def test_every_refusal_is_counted_exactly_once(tmp_path_factory: pytest.TempPath
     for step in steps:
         match step:
             case ("note", str(code)):
-                journal.note("springfield-pd", code, now_us=now_us)
                 noted += 1
+                for _ in range(2):
+                    journal.note("springfield-pd", code, leaf=f"{noted:064x}", now_us=now_us)
             case ("wait", int(by_us)):
                 now_us += by_us
             case ("restart", _):
@@ -142,7 +158,9 @@ def test_every_refusal_is_counted_exactly_once(tmp_path_factory: pytest.TempPath
         assert logged + journal.pending("springfield-pd") == noted
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"open": {"a": {}}, "sealed": []}', '{"open": {}, "sealed": [{}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"open": {"a": {}}, "seen": {}, "sealed": []}', '{"open": {}, "seen": {}, "sealed": [{}]}']
+)
 def test_a_damaged_journal_is_told(tmp_path: Path, text: str) -> None:
     """It is never overwritten: one line says which file, and what to do."""
     path = tmp_path / "refusals.json"

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from broker.log.asynclog import AsyncLog
-from broker.log.errors import LogBusyError, LogInUseError
+from broker.log.errors import LogBusyError, LogError, LogInUseError
+from broker.log.history.book import Book
 from broker.log.intake import Refused
 from broker.log.sequencer import Sequencer
 from broker.log.service import LogService, Submitted
-from broker.log.storage.folder import FolderStorage
+from broker.log.storage.folder import HEAD_PATH, FolderStorage
 from broker.wire import topics
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import public_bytes
@@ -263,6 +264,79 @@ async def test_a_failed_append_is_reported_and_the_log_goes_on(tmp_path: Path, d
     await service.announcer.flush()
     assert len(broker.requests()) == 2
     await service.close()
+
+
+class Unreadable(FolderStorage):
+    """A folder whose head moves, is reported as failed, and can't be looked at for a while."""
+
+    broken = False
+    unreadable = 0
+
+    def swap_head(self, old: bytes | None, new: bytes) -> None:
+        super().swap_head(old, new)
+        if self.broken:
+            raise PowerCutError("the disk does not answer")
+
+    def get(self, path: str) -> bytes | None:
+        if self.unreadable and path == HEAD_PATH:
+            self.unreadable -= 1
+            raise PowerCutError("the disk does not answer")
+        return super().get(path)
+
+
+async def test_nothing_is_decided_by_a_history_that_may_lack_the_last_entry(tmp_path: Path) -> None:
+    """An entry that went in while all answers were lost stands once, however often it is sent again."""
+    storage = Unreadable(tmp_path / "log")
+    sequencer = Sequencer(storage, key=OPERATOR, origin=ORIGIN)
+    service = LogService(sequencer=sequencer, operator=OPERATOR, publish=Broker().publish, now_us=Clock())
+    await service.start()
+    await logged(service, admission())
+    storage.broken, storage.unreadable = True, 3
+    for _ in range(3):
+        with pytest.raises(PowerCutError):
+            await service.submit(asked())
+    storage.broken, storage.unreadable = False, 0
+    again = await logged(service, asked())
+    assert (again.index, again.created) == (1, False)
+    assert (await logged(service, asked(case="next"))).index == 2
+    assert service.book.size == service.log.size == sequencer.size == 3
+    await service.close()
+
+
+async def test_a_history_that_cant_be_written_stops_the_log_and_harms_nothing(tmp_path: Path) -> None:
+    """While the book's disk is full nothing more is logged; once it has room the log goes on, each entry once."""
+    book = Book(tmp_path / "book.db")
+    sequencer = Sequencer(FolderStorage(tmp_path / "log"), key=OPERATOR, origin=ORIGIN)
+    service = LogService(sequencer=sequencer, operator=OPERATOR, publish=Broker().publish, now_us=Clock(), book=book)
+    await service.start()
+    await logged(service, admission())
+    book._db.execute("PRAGMA query_only = ON")
+    for _ in range(4):
+        with pytest.raises(LogError):
+            await service.submit(asked())
+    assert sequencer.size == 2
+    book._db.execute("PRAGMA query_only = OFF")
+    assert not (await logged(service, asked())).created
+    assert (await logged(service, asked(case="next"))).index == 2
+    assert service.book.size == service.log.size == 3
+    await service.close()
+
+
+async def test_an_entry_out_of_place_does_not_keep_the_log_from_starting(tmp_path: Path) -> None:
+    """What stands in the log stands there: it counts for nothing, and what follows does."""
+    sequencer = Sequencer(FolderStorage(tmp_path / "log"), key=OPERATOR, origin=ORIGIN)
+    sequencer.open()
+    sequencer.append([admission(), asked(), asked(), asked(case="next")])
+    sequencer.close()
+    for _ in range(2):
+        service = LogService(
+            sequencer=Sequencer(FolderStorage(tmp_path / "log"), key=OPERATOR, origin=ORIGIN),
+            operator=OPERATOR, publish=Broker().publish, now_us=Clock(), book=Book(tmp_path / "book.db"),
+        )  # fmt: skip
+        await service.start()
+        assert service.book.size == 4
+        assert service.book.count() == 2
+        await service.close()
 
 
 async def test_a_second_service_on_one_log_is_refused(service: LogService, tmp_path: Path) -> None:

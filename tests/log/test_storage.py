@@ -63,7 +63,7 @@ def test_the_head_is_the_writers_and_the_checkpoint_everybodys(storage: FolderSt
 def test_a_second_writer_is_refused_until_the_first_lets_go(storage: FolderStorage, tmp_path: Path) -> None:
     """One log has one writer; the message names the folder."""
     second = FolderStorage(tmp_path / "log")
-    with pytest.raises(LogInUseError, match="another sequencer"):
+    with pytest.raises(LogInUseError, match="another 'latchstring broker run'"):
         second.claim()
     with pytest.raises(LogInUseError):
         second.put({"tile/0/000": b""})

@@ -1,5 +1,6 @@
 """A stranger's check of a whole log finds whatever its operator did to it."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import httpx
 import pytest
 
 from broker.log.errors import LogReadError
-from broker.log.readers import folder_reader, http_reader
+from broker.log.readers import ANSWER_S, folder_reader, http_reader
 from broker.log.sequencer import Sequencer
 from broker.log.storage.folder import FolderStorage
 from broker.log.verify import LogReport, verify_log
@@ -47,12 +48,15 @@ def folder(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "log"))
 
 
+LIMITS = Limits(open_per_agency=1_000, posts_per_day=1_000)
+
+
 def verified(folder: Path, **more: bytes) -> LogReport:
     return verify_log(
         folder_reader(folder),
         POLICY,
         operator_key=public_bytes(OPERATOR),
-        limits=Limits(open_per_agency=1_000),
+        limits=LIMITS,
         old_checkpoint=more.get("old_checkpoint"),
     )
 
@@ -128,6 +132,13 @@ def test_a_fork_is_found_with_an_old_checkpoint(folder: Path, tmp_path: Path) ->
     assert verified(grown, old_checkpoint=old).ok
     rolled_back = write_log(tmp_path / "short", honest_entries()[:200])
     assert codes(verified(rolled_back, old_checkpoint=old)) == {"fork"}
+
+
+def test_an_admission_dated_ahead_is_found(tmp_path: Path) -> None:
+    """What is logged after it says an earlier time: the operator signed a record for later."""
+    ahead = admission("shelbyville-pd", now_us=NOW_US + 400 * DAY_US)
+    folder = write_log(tmp_path / "log", [admission(), ahead, asked()])
+    assert codes(verified(folder)) == {"backdated"}
 
 
 @pytest.mark.parametrize("path", ["tile/0/000", "tile/0/001.p/6", "tile/1/000.p/1", "tile/entries/000"])
@@ -237,9 +248,28 @@ def test_a_log_is_read_over_http_too(folder: Path) -> None:
 
     with httpx.Client(transport=httpx.MockTransport(serve)) as client:
         read = http_reader("http://log.example.org/log/", client=client)
-        report = verify_log(read, POLICY, operator_key=public_bytes(OPERATOR), limits=Limits(open_per_agency=1_000))
+        report = verify_log(read, POLICY, operator_key=public_bytes(OPERATOR), limits=LIMITS)
         assert report.ok, report.to_text()
         with pytest.raises(LogReadError, match="404"):
             read("tile/0/999")
         with pytest.raises(LogReadError, match="more than the 8192"):
             read("tile/0/000.p/9")
+
+
+def test_a_server_has_so_long_for_a_whole_answer() -> None:
+    """One that sends a little at a time is given up; the newest checkpoint is asked for at the log itself."""
+    asked: list[str | None] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("cache-control"))
+        return httpx.Response(200, content=iter([b"x"] * 200))
+
+    time_s = itertools.count()
+    with httpx.Client(transport=httpx.MockTransport(serve)) as client:
+        read = http_reader("http://log.example.org/log", client=client, now_s=lambda: float(next(time_s)))
+        with pytest.raises(LogReadError, match="within 120 s"):
+            read("checkpoint")
+        assert next(time_s) == ANSWER_S + 2
+        steady = http_reader("http://log.example.org/log", client=client, now_s=lambda: 0.0)
+        assert steady("tile/0/000") == b"x" * 200
+    assert asked == ["no-cache", None]

@@ -208,6 +208,33 @@ def test_evidence_that_was_tampered_with_does_not_hide_the_rest(tmp_path: Path) 
         assert sorted(one["kind"] for one in witness.evidence()) == ["damaged", "fork"]
 
 
+def test_evidence_that_is_cleared_meanwhile_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A name that leads nowhere any more, as between listing and looking, is left out; new evidence is kept."""
+    with witness_on(tmp_path) as witness:
+        signed_head(witness.add_checkpoint(TREE.submission(0, 9)))
+        witness.add_checkpoint(TREE.forked(3, 9).submission(9))
+        (kept,) = tmp_path.glob("evidence/*/*")
+        kept.with_name("fork-cleared.json").symlink_to(tmp_path / "nowhere")
+        assert [one["kind"] for one in witness.evidence()] == ["fork"]
+        witness.add_checkpoint(TREE.forked(4, 9).submission(9))
+        assert [one["kind"] for one in witness.evidence()] == ["fork", "fork"]
+
+
+def test_the_status_shows_no_path_of_the_disk(tmp_path: Path) -> None:
+    """A kept note that is damaged while the witness runs is said to be so; where it lies is nobody's business."""
+    with witness_on(tmp_path) as witness:
+        signed_head(witness.add_checkpoint(TREE.submission(0, 5)))
+        (path,) = (tmp_path / "latest").iterdir()
+        path.write_bytes(b"torn")
+        (log,) = witness.status()["logs"]
+        assert "can't be used" in log["error"]
+        assert str(tmp_path) not in log["error"]
+        path.unlink()
+        path.mkdir()
+        (log,) = witness.status()["logs"]
+        assert log["error"] == "Is a directory"
+
+
 def test_what_could_not_be_proven_is_kept_until_it_is(tmp_path: Path) -> None:
     """A false proof may be the sender's fault: it is no fork, and is dropped once the right proof comes."""
     with witness_on(tmp_path) as witness:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.wire.cosigning import MAX_ADD_BYTES, AddCheckpoint, add_lines, mirror_prefix, parse_add_checkpoint
+from broker.wire.cosigning import (
+    CACHED_US,
+    MAX_ADD_BYTES,
+    AddCheckpoint,
+    add_lines,
+    mirror_prefix,
+    parse_add_checkpoint,
+    went_back,
+)
 from broker.wire.encoding import WireError, to_base64
 from broker.wire.envelopes import public_bytes
 from broker.wire.notes import COSIGNATURE_V1, Checkpoint, VerifierKey, cosign_note, cosigned_at, sign_note
@@ -112,3 +120,12 @@ def test_a_mirror_serves_a_log_below_its_origin() -> None:
     digest = "5fd2dc0beb4ce54da5050cf6d5c75248b023abad441c3cecde3976fbe9da4fe4"
     for url in ("https://mirror.example.org/logs", "https://mirror.example.org/logs/"):
         assert mirror_prefix(url, "example.com/behind-the-sofa") == f"https://mirror.example.org/logs/{digest}"
+
+
+@pytest.mark.parametrize(
+    ("size", "after_us", "back"),
+    [(41, CACHED_US + 1, True), (41, CACHED_US, False), (41, 0, False), (42, CACHED_US + 1, False), (41, -5, False)],
+)
+def test_a_log_went_back_once_no_cache_explains_it(size: int, after_us: int, back: bool) -> None:
+    """Less than was shown is a cache's lag for ten minutes; a clock that was set back accuses nobody."""
+    assert went_back(size, shown=42, shown_us=1_000, now_us=1_000 + after_us) is back

@@ -17,12 +17,12 @@ from typing import Any
 import httpx
 
 from broker.log.storage.folder import CHECKPOINT_PATH
-from broker.wire.cosigning import ADD_CHECKPOINT, SIZE_TYPE, AddCheckpoint, add_lines, mirror_prefix
+from broker.wire.cosigning import ADD_CHECKPOINT, SIZE_TYPE, AddCheckpoint, Kind, add_lines, mirror_prefix
 from broker.wire.encoding import WireError, parse_decimal
 from broker.wire.notes import MAX_NOTE_BYTES, Checkpoint, Note, Signature, cosigned_at, parse_checkpoint, parse_note
 from broker.wire.proofs import Cosigner
 
-from .panel import CosignTiming, Kind
+from .panel import CosignTiming
 
 _LAST_PORT = 65_535
 _CONFLICTS = 2  # a second one only if somebody else showed it a newer head meanwhile

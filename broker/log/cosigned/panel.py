@@ -5,13 +5,11 @@ devices and verifiers is a tlog-policy, and a checkpoint that does not meet it i
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
+from broker.wire.cosigning import Kind
 from broker.wire.encoding import WireError
 from broker.wire.notes import VerifierKey
 from broker.wire.proofs import Cosigner, make_policy
-
-Kind = Literal["witness", "mirror"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ import httpx
 import structlog
 
 from broker.log.errors import LogError
+from broker.wire.cosigning import Kind
 from broker.wire.encoding import WireError
 from broker.wire.notes import Note
 from broker.wire.proofs import Cosigner, Policy
 
 from .cosigners import Cosigned, CosignerClient, CosignerError, Head, learnt
-from .panel import CosignerStatus, CosignTiming, Kind, Panel
+from .panel import CosignerStatus, CosignTiming, Panel
 
 log = structlog.get_logger()
 

@@ -11,7 +11,6 @@ memory does not grow with the log, and is derived from the log alone:
 """
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,11 +22,11 @@ from broker.wire.geo import circle_area_m2
 from broker.wire.merkle import leaf_hash
 from broker.wire.records import Agency, Refusals, Request, Revocation, Update
 
+from .bookfile import open_book, remove_book
 from .entries import Admitted, AnyRecord, Entry, Posted, Refused, Revoked, Updated, parse_record
 from .lists import Lists
-from .query import SCHEMA, VERSION, Filter, PublicRecord, Status, public_record, status_of, tally, where
+from .query import Filter, PublicRecord, Status, public_record, status_of, tally, where
 
-_CACHE_KIB: Final = 8_192
 _KNOWN_STANDINGS: Final = 1_024
 
 
@@ -40,7 +39,7 @@ class Book:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._standing = lru_cache(_KNOWN_STANDINGS)(self._read_standing)
-        self._db = self._open()
+        self._db = open_book(self._path)
         self._size = self._one("SELECT size FROM state", ())
 
     def close(self) -> None:
@@ -53,18 +52,18 @@ class Book:
         return self._size
 
     @property
-    def last_leaf(self) -> str | None:
-        """The leaf hash of the newest entry that was applied, with which a log's own can be compared."""
-        row = self._db.execute("SELECT leaf FROM entries WHERE idx = ?", (self._size - 1,)).fetchone()
-        return None if row is None else row[0].hex()
+    def newest(self) -> tuple[int, str] | None:
+        """The index and leaf hash of the newest entry that was applied, with which a log's own can be compared."""
+        row = self._db.execute("SELECT idx, leaf FROM entries ORDER BY idx DESC LIMIT 1").fetchone()
+        return None if row is None else (int(row[0]), row[1].hex())
 
     def clear(self) -> None:
         """Forget everything."""
         self._db.close()
         if self._path is not None:
-            _remove(self._path)
+            remove_book(self._path)
         self._standing.cache_clear()
-        self._db = self._open()
+        self._db = open_book(self._path)
         self._size = 0
 
     @contextlib.contextmanager
@@ -127,6 +126,11 @@ class Book:
         """Return how often a case was posted."""
         return self._one("SELECT count(*) FROM requests WHERE agency = ? AND case_name = ?", (agency, case))
 
+    def posted_since(self, agency: str, since_us: int, *, most: int) -> int:
+        """Return how many of an agency's newest `most` requests were posted after a time."""
+        newest = "SELECT posted FROM requests WHERE agency = ? ORDER BY idx DESC LIMIT ?"
+        return self._one(f"SELECT count(*) FROM ({newest}) WHERE posted > ?", (agency, most, since_us))  # noqa: S608 - constant
+
     def updates_of(self, leaf: str) -> tuple[Updated, ...]:
         """Return what was said of a request since, oldest first."""
         rows = self._db.execute(
@@ -183,9 +187,11 @@ class Book:
                 if self.agency(record.agency) is None:
                     raise WireError(f"the log admits no agency {record.agency}")
                 self._stands(index, leaf, record)
+                # By the log's own time as well: one that is dated ahead must not leave open what it would let expire.
+                newest = self._one(_NEWEST_POSTED, ())
                 self._db.execute(
                     "UPDATE requests SET closed = 'revoked' WHERE agency = ? AND closed IS NULL AND expires > ?",
-                    (record.agency, record.at),
+                    (record.agency, min(record.at, newest)),
                 )
                 entry = Revoked(index, leaf.hex(), record)
             case Request():
@@ -226,7 +232,7 @@ class Book:
             ),
         )  # fmt: skip
         self._db.execute("INSERT INTO payloads (idx, payload) VALUES (?, ?)", (index, request.payload()))
-        tally(self._db, request)
+        tally(self._db, index, request)
         return posted
 
     def _update(self, index: int, leaf: bytes, update: Update) -> Updated:
@@ -267,43 +273,9 @@ class Book:
         ((found,),) = self._db.execute(sql, tuple(values))
         return int(found)
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return _connect(self._path)
-        except sqlite3.DatabaseError:
-            if self._path is None:
-                raise
-        _remove(self._path)  # of no use, and made anew from the log
-        try:
-            return _connect(self._path)
-        except sqlite3.Error as error:
-            raise LogDamagedError(f"{self._path} can't be made: {error}") from error
 
-
+_NEWEST_POSTED = "SELECT coalesce(max(posted), 0) FROM requests WHERE idx = (SELECT max(idx) FROM requests)"
 _POSTED = "SELECT r.idx, r.leaf, r.post, r.admission, p.payload FROM requests r JOIN payloads p ON p.idx = r.idx"
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    db = sqlite3.connect("" if path is None else path, isolation_level=None)
-    try:
-        # One connection, so that a write-ahead log is safe; a cut may lose the last batches, which are replayed.
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        ((version,),) = db.execute("PRAGMA user_version")
-        if version not in {0, VERSION}:
-            raise sqlite3.DatabaseError(f"made by another version ({version})")
-        if version == 0:
-            db.executescript(SCHEMA)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _raw(leaf: str) -> bytes:

@@ -12,6 +12,7 @@ import h3
 from broker.wire.records import Update
 
 from .query import Filter, Status, status_of, where
+from .ways import LOOKED, way_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +35,45 @@ class Mark:
     status: Status
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Requests, newest first. Where the bound of a question cut it off, `stopped` is the entry to go on before."""
+
+    marks: tuple[Mark, ...]
+    stopped: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many requests: all there are, or, where it is not the whole, at least so many."""
+
+    found: int
+    whole: bool
+
+
 class Lists:
-    """The book's lists. `before` is an entry's index: only what was logged earlier."""
+    """The book's lists. `before` is an entry's index: only what was logged earlier.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    No question looks at more than some `looked` rows of each index that may serve it.
+    """
 
-    def marks(
-        self, wanted: Filter, *, now_us: int, limit: int, before: int | None = None, near: bool = False
-    ) -> list[Mark]:
-        """Return requests, newest first. `near` says that the box is small: it is then looked up by place."""
-        condition, values = where(wanted, now_us=now_us, before=before)
-        access = _access(wanted, near=near)
+    def __init__(self, db: sqlite3.Connection, *, looked: int = LOOKED) -> None:
+        self._db, self._looked = db, looked
+
+    def page(self, wanted: Filter, *, now_us: int, limit: int, before: int | None = None) -> Page:
+        """Return requests, newest first, as far as the bound of a question reaches."""
+        way = way_for(self._db, wanted, now_us=now_us, before=before, looked=self._looked)
+        if way is None:
+            return Page((), None)
+        condition, values = where(wanted, now_us=now_us, before=None)
         rows = self._db.execute(
             "SELECT r.closed, r.idx, r.leaf, r.agency, r.incident, r.lat, r.lon, r.radius, r.posted, r.expires,"  # noqa: S608 - conditions are constants with marks
-            f" r.starts, r.ends, r.case_name, r.admission FROM requests r {access} WHERE {condition}"
-            " ORDER BY r.idx DESC LIMIT ?",
-            (*values, limit),
+            f" r.starts, r.ends, r.case_name, r.admission FROM {way.table} WHERE {way.condition} AND {condition}"
+            f" ORDER BY {way.key} DESC LIMIT ?",
+            (*way.values, *values, limit),
         )
-        return [_mark(row, now_us) for row in rows]
+        marks = tuple(_mark(row, now_us) for row in rows)
+        return Page(marks, way.floor if len(marks) < limit else None)
 
     def descriptions(self, indexes: Sequence[int]) -> dict[int, str]:
         """Return what requests say, by entry."""
@@ -65,12 +86,15 @@ class Lists:
         ((found,),) = self._db.execute("SELECT coalesce(sum(requests), 0) FROM asked_by_incident")
         return int(found)
 
-    def count(self, wanted: Filter, *, now_us: int, most: int, before: int | None = None) -> int:
-        """Return how many requests there are; `most` where there are as many or more."""
-        condition, values = where(wanted, now_us=now_us, before=before)
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM requests r WHERE {condition} LIMIT ?)"  # noqa: S608 - conditions are constants with marks
-        ((found,),) = self._db.execute(sql, (*values, most))
-        return int(found)
+    def count(self, wanted: Filter, *, now_us: int, most: int, before: int | None = None) -> Count:
+        """Count requests, up to `most` and as far as the bound of a question reaches."""
+        way = way_for(self._db, wanted, now_us=now_us, before=before, looked=self._looked)
+        if way is None:
+            return Count(0, whole=True)
+        condition, values = where(wanted, now_us=now_us, before=None)
+        rows = f"SELECT 1 FROM {way.table} WHERE {way.condition} AND {condition} LIMIT ?"  # noqa: S608 - conditions are constants with marks
+        ((found,),) = self._db.execute(f"SELECT count(*) FROM ({rows})", (*way.values, *values, most))  # noqa: S608
+        return Count(int(found), whole=way.floor is None and found < most)
 
     def cells(self) -> dict[str, int]:
         """Return how many requests there are in each H3 cell of resolution `COUNTED_CELLS`."""
@@ -86,13 +110,13 @@ class Lists:
 
     def totals(self, *, now_us: int) -> dict[str, tuple[int, int]]:
         """Return (requests asked, requests open) of every agency that asked."""
-        open_by = dict(
-            self._db.execute(
-                "SELECT agency, count(*) FROM requests WHERE closed IS NULL AND expires > ? GROUP BY agency", (now_us,)
-            ).fetchall()
+        rows = self._db.execute(
+            "SELECT a.agency, a.asked, (SELECT count(*) FROM requests r INDEXED BY requests_open"
+            " WHERE r.agency = a.agency AND r.closed IS NULL AND r.expires > ?)"
+            " FROM (SELECT agency, sum(requests) AS asked FROM asked_by_incident GROUP BY agency) a",
+            (now_us,),
         )
-        rows = self._db.execute("SELECT agency, sum(requests) FROM asked_by_incident GROUP BY agency")
-        return {agency: (asked, open_by.get(agency, 0)) for agency, asked in rows}
+        return {agency: (asked, still_open) for agency, asked, still_open in rows}
 
     def updates(self, leaves: Sequence[str]) -> dict[str, list[tuple[int, Update]]]:
         """Return (index, update) of what was said of these requests since, oldest first."""
@@ -105,15 +129,6 @@ class Lists:
         for request, index, payload in rows:
             found[request.hex()].append((index, Update.from_payload(payload)))
         return dict(found)
-
-
-def _access(wanted: Filter, *, near: bool) -> str:
-    """Say how to go through the requests: the planner has no statistics, and would sort whole cities."""
-    if near:
-        return "INDEXED BY requests_by_place"
-    by_state = wanted.status not in {None, Status.EXPIRED}  # most have expired
-    by_index = wanted.agency is not None or wanted.incident is not None or by_state
-    return "" if by_index else "NOT INDEXED"
 
 
 def _mark(row: Any, now_us: int) -> Mark:

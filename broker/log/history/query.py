@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import h3
 
-from broker.wire.geo import circle_area_m2
+from broker.wire.geo import E7, circle_area_m2
 from broker.wire.records import Request
 from broker.wire.rules import DAY_US
 
-VERSION: Final = 2
+VERSION: Final = 3
 COUNTED_CELLS: Final = 7  # the H3 resolution of cells that requests are counted by: some 5 km²
+PLACED_CELLS: Final = 7  # the finest H3 resolution of which each cell's requests can be looked up
 SCHEMA: Final = """
 BEGIN;
 CREATE TABLE state (size INTEGER NOT NULL) STRICT;
@@ -35,9 +36,11 @@ CREATE INDEX requests_by_incident ON requests (incident, idx, posted, lat, lon, 
 CREATE INDEX requests_by_expiry ON requests (expires);
 CREATE INDEX requests_open ON requests (agency, closed, expires);
 CREATE INDEX requests_by_place ON requests (lat, lon);
-CREATE INDEX requests_by_time ON requests (posted);
 CREATE INDEX requests_unclosed ON requests (expires) WHERE closed IS NULL;
+CREATE INDEX requests_unclosed_by_entry ON requests (idx) WHERE closed IS NULL;
 CREATE INDEX requests_closed ON requests (closed, idx, agency, incident, posted, lat, lon) WHERE closed IS NOT NULL;
+CREATE TABLE places (cell INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (cell, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE logged_by_day (day INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 CREATE TABLE asked_by_day (
     agency TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL,
     PRIMARY KEY (agency, day)) STRICT, WITHOUT ROWID;
@@ -45,6 +48,14 @@ CREATE TABLE asked_by_incident (
     agency TEXT NOT NULL, incident TEXT NOT NULL, requests INTEGER NOT NULL,
     area_m2 INTEGER NOT NULL, window_us INTEGER NOT NULL, open_us INTEGER NOT NULL,
     PRIMARY KEY (agency, incident)) STRICT, WITHOUT ROWID;
+CREATE TABLE asked_by_end (
+    agency TEXT NOT NULL, closed TEXT NOT NULL, requests INTEGER NOT NULL,
+    PRIMARY KEY (agency, closed)) STRICT, WITHOUT ROWID;
+CREATE TRIGGER ends AFTER UPDATE OF closed ON requests WHEN old.closed IS NOT new.closed BEGIN
+    UPDATE asked_by_end SET requests = requests - 1 WHERE agency = old.agency AND closed = old.closed;
+    INSERT INTO asked_by_end (agency, closed, requests) VALUES (new.agency, new.closed, 1)
+        ON CONFLICT DO UPDATE SET requests = requests + 1;
+END;
 CREATE TABLE asked_by_cell (cell INTEGER PRIMARY KEY, requests INTEGER NOT NULL) STRICT;
 CREATE TABLE updates (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, request BLOB NOT NULL, payload BLOB NOT NULL) STRICT;
 CREATE INDEX updates_by_request ON updates (request, idx);
@@ -52,7 +63,7 @@ CREATE TABLE refusals (
     idx INTEGER NOT NULL, agency TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
     code TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (idx, code)) STRICT;
 CREATE INDEX refusals_by_agency ON refusals (agency, until);
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
 """
 
@@ -72,13 +83,14 @@ class Filter:
     """Which requests: all that is given must hold.
 
     `box` is (south, west, north, east) in ten-millionths of a degree, around the centres of the areas; one whose west
-    is greater than its east crosses the date line. `since_us` and `until_us` bound when they were posted,
-    `expires_after_us` leaves out what expired earlier.
+    is greater than its east crosses the date line. `cell` is an H3 cell that the centres lie in. `since_us` and
+    `until_us` bound when they were posted, `expires_after_us` leaves out what expired earlier.
     """
 
     agency: str | None = None
     incident: str | None = None
     box: tuple[int, int, int, int] | None = None
+    cell: str | None = None
     since_us: int | None = None
     until_us: int | None = None
     expires_after_us: int | None = None
@@ -125,6 +137,8 @@ def where(wanted: Filter, *, now_us: int, before: int | None) -> tuple[str, list
         south, west, north, east = wanted.box
         parts.append(("r.lat BETWEEN ? AND ?", [south, north]))
         parts.append(("r.lon BETWEEN ? AND ?" if west <= east else "(r.lon >= ? OR r.lon <= ?)", [west, east]))
+    if wanted.cell is not None:
+        parts.append(_in_cell(wanted.cell))
     match wanted.status:
         case None:
             pass
@@ -137,17 +151,29 @@ def where(wanted: Filter, *, now_us: int, before: int | None) -> tuple[str, list
     return " AND ".join(condition for condition, _ in parts) or "TRUE", [value for _, some in parts for value in some]
 
 
-def tally(db: sqlite3.Connection, request: Request) -> None:
-    """Add a request to its agency's and its cell's sums, so that no page goes through all requests for them."""
+def cell_at(lat_e7: int, lon_e7: int, resolution: int) -> int:
+    """Return the H3 cell that a point lies in; conditions call it `h3_cell`."""
+    return int(h3.str_to_int(h3.latlng_to_cell(lat_e7 / E7, lon_e7 / E7, resolution)))
+
+
+def tally(db: sqlite3.Connection, index: int, request: Request) -> None:
+    """Add a request to its agency's, its day's and its cells' sums, so that no page goes through all for them."""
     db.execute(
         "INSERT INTO asked_by_day (agency, day, requests) VALUES (?, ?, 1)"
         " ON CONFLICT DO UPDATE SET requests = requests + 1",
         (request.agency, request.posted_at // DAY_US),
     )
-    cell = h3.latlng_to_cell(request.area.centre.lat, request.area.centre.lon, COUNTED_CELLS)
+    db.execute(
+        "INSERT INTO logged_by_day (day, first, last) VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)",
+        (request.posted_at // DAY_US, index, index),
+    )
+    area = request.area
+    cells = [cell_at(area.lat_e7, area.lon_e7, resolution) for resolution in range(PLACED_CELLS + 1)]
+    db.executemany("INSERT INTO places (cell, idx) VALUES (?, ?)", [(cell, index) for cell in cells])
     db.execute(
         "INSERT INTO asked_by_cell (cell, requests) VALUES (?, 1) ON CONFLICT DO UPDATE SET requests = requests + 1",
-        (h3.str_to_int(cell),),
+        (cells[COUNTED_CELLS],),
     )
     db.execute(
         "INSERT INTO asked_by_incident (agency, incident, requests, area_m2, window_us, open_us)"
@@ -190,13 +216,16 @@ def public_record(db: sqlite3.Connection, agency: str, *, now_us: int) -> Public
 
 
 def _statuses(db: sqlite3.Connection, agency: str, asked: int, *, now_us: int) -> dict[Status, int]:
-    """Count by status without going through what has expired, which is most."""
-
-    def count(condition: str, value: int | str) -> int:
-        sql = f"SELECT count(*) FROM requests WHERE agency = ? AND {condition}"  # noqa: S608 - conditions are constants
-        ((found,),) = db.execute(sql, (agency, value))
-        return int(found)
-
-    found = {status: count("closed = ?", str(status)) for status in (Status.WITHDRAWN, Status.RESOLVED, Status.REVOKED)}
-    found[Status.OPEN] = count("closed IS NULL AND expires > ?", now_us)
+    """Count by status; what is open is counted, and kept few by the rules."""
+    ended = dict(db.execute("SELECT closed, requests FROM asked_by_end WHERE agency = ?", (agency,)).fetchall())
+    found = {status: int(ended.get(status, 0)) for status in (Status.WITHDRAWN, Status.RESOLVED, Status.REVOKED)}
+    sql = "SELECT count(*) FROM requests WHERE agency = ? AND closed IS NULL AND expires > ?"
+    ((found[Status.OPEN],),) = db.execute(sql, (agency, now_us))
     return found | {Status.EXPIRED: asked - sum(found.values())}
+
+
+def _in_cell(cell: str) -> tuple[str, list[Any]]:
+    resolution, number = h3.get_resolution(cell), h3.str_to_int(cell)
+    if resolution <= PLACED_CELLS:
+        return "EXISTS (SELECT 1 FROM places WHERE places.cell = ? AND places.idx = r.idx)", [number]
+    return "h3_cell(r.lat, r.lon, ?) = ?", [resolution, number]

@@ -11,6 +11,7 @@ last one before a power cut:
 """
 
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from broker.wire.records import RefusalCount, Refusals
 from broker.wire.rules import HOUR_US
 
 MAX_BYTES: Final = 16 << 20
+MOST_SEEN: Final = 512  # envelopes of an agency that are remembered, the newest
 
 
 @dataclass(slots=True)
@@ -41,11 +43,16 @@ class RefusalJournal:
         self._every_us = every_us
         self._open: dict[str, _Counts] = {}
         self._sealed: dict[str, Refusals] = {}
+        self._seen: dict[str, deque[str]] = {}
         if path.exists():
             self._load()
 
-    def note(self, agency: str, code: str, *, now_us: int) -> None:
-        """Count one refusal durably."""
+    def note(self, agency: str, code: str, *, leaf: str, now_us: int) -> None:
+        """Count one refusal durably; the same envelope, whoever sends it again, counts once."""
+        seen = self._seen.setdefault(agency, deque(maxlen=MOST_SEEN))
+        if leaf in seen:
+            return
+        seen.append(leaf)
         counts = self._open.setdefault(agency, _Counts(now_us))
         counts.counts[code] = counts.counts.get(code, 0) + 1
         self._store()
@@ -96,6 +103,7 @@ class RefusalJournal:
     def _store(self) -> None:
         body = {
             "open": {agency: {"since_us": one.since_us, "counts": one.counts} for agency, one in self._open.items()},
+            "seen": {agency: list(leaves) for agency, leaves in self._seen.items()},
             "sealed": [record.model_dump(mode="json") for record in self._sealed.values()],
         }
         replace_durably(self._path, json.dumps(body, indent=1).encode(), mode=PRIVATE_FILE)
@@ -105,6 +113,7 @@ class RefusalJournal:
         try:
             body = parse_json(data, max_bytes=MAX_BYTES, what="it")
             self._open = {agency: _counts(one) for agency, one in body["open"].items()}
+            self._seen = {agency: deque(map(str, leaves), MOST_SEEN) for agency, leaves in body["seen"].items()}
             records = [Refusals.model_validate_json(json.dumps(one)) for one in body["sealed"]]
         except (WireError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LogError(

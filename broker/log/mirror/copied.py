@@ -1,23 +1,29 @@
 """How a mirror's copy grows: bundle after bundle, each checked before it is stored, then the checkpoint over them.
 
+What is known to be missing or damaged is fetched again first, by the same checks, and meanwhile nothing is cosigned and
+no checkpoint shown: a mirror's cosignature says that all of it is here.
+
 Memory holds the bundles that are fetched at once, what is to be stored next (bounded by `BATCH_BYTES`), and a tile of
 each level.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 import structlog
 
 from broker.log.errors import LogDamagedError, LogError, LogReadError
-from broker.log.growth import load_edge
+from broker.log.growth import filled_tiles, load_edge
+from broker.log.partials import Partials
 from broker.log.witness.answer import Evidence, Head, LogKeys, signing_time
 from broker.wire.encoding import WireError
-from broker.wire.merkle import root_hash
+from broker.wire.merkle import EMPTY_ROOT, consistency_proof, root_hash, verify_consistency
 from broker.wire.notes import Signature
 from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, fold, tile_for_hash
 
+from .examine import Examination, fails, unfit
 from .notes import MirrorSigner, Served
 from .source import Source
 from .store import MirrorStore
@@ -53,14 +59,44 @@ class Copy:
         self._now_us = now_us
         self._batch: dict[Tile, bytes] = {}
         self._signed_s = 0
+        self._damaged: set[Tile] = set()
+        self._withheld = False
+        self._doubtful = False  # it was withheld by a former process, which knew why
+        self._swapping = asyncio.Lock()
+        self._partials = Partials()
 
     @property
     def size(self) -> int:
         """How many entries are served."""
         return 0 if self.served is None else self.served.head.checkpoint.size
 
+    @property
+    def shown(self) -> Served | None:
+        """What may be shown as the checkpoint: `served`, unless some of it is known to be missing or damaged."""
+        return None if self._damaged or self._withheld else self.served
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing that is served is known to be missing or damaged."""
+        return not self._damaged and not self._withheld
+
+    @property
+    def damaged(self) -> int:
+        """How many files are known to be missing or damaged."""
+        return len(self._damaged)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the copy, in a line for everybody."""
+        if self._damaged:
+            return f"missing or damaged files: {self.damaged}; nothing is cosigned before they are here again"
+        return None if self.sound else "files were missing or damaged: nothing is cosigned before all were looked at"
+
     def open(self, origin: str, logs: LogKeys) -> None:
-        """Take over what is stored; raises LogDamagedError where the tiles don't carry the stored checkpoint."""
+        """Take over what is stored; raises LogDamagedError where the tiles don't carry the stored checkpoint.
+
+        What else is missing, or is so by its length, is `damaged` from then on; the bytes are for `examination`.
+        """
         data = self._store.checkpoint()
         if data is None:
             return
@@ -69,6 +105,27 @@ class Copy:
         except WireError as error:
             where = self._store.folder
             raise LogDamagedError(f"{where} can't be used: {error}. Move it away: it is copied anew") from error
+        self._damaged = unfit(self._store, self.size)
+        self._withheld = self._doubtful = self._store.withheld()
+        if self._damaged:
+            log.warning("mirror_damaged", origin=origin, files=self.damaged)
+            self._withheld = True
+            self._store.withhold()
+        self._partials = Partials()
+        for tile in self._partials.found(self._store.partials(), size=self.size, now_s=self._now_s()):
+            self._store.discard_partials(tile)
+        self._partials.stand({self.size}, now_s=self._now_s())
+
+    def examination(self) -> Examination | None:
+        """Return a pass over what is served, None if that is nothing; what it finds is to be reported to `spoilt`."""
+        return None if self.served is None else Examination(self._store, self.served.head.checkpoint)
+
+    async def spoilt(self, tiles: Iterable[Tile]) -> None:
+        """Take it that files are damaged: no checkpoint is shown before they are fetched again."""
+        self._damaged.update(tiles)
+        async with self._swapping:
+            self._withheld = True
+            await asyncio.to_thread(self._store.withhold)
 
     async def tree(self, head: Head) -> TileTree:
         """Return a tree at the log, its right edge checked; raises LogError."""
@@ -81,7 +138,11 @@ class Copy:
         return tree
 
     async def pull(self, head: Head) -> None:
-        """Copy all that a head covers, then serve and cosign it. Raises LogError, ForkError among them, or OSError."""
+        """Copy all that a head covers, then serve and cosign it; what is damaged is mended before.
+
+        Raises LogError, ForkError among them, or OSError.
+        """
+        await self._mend()
         if self.served is not None and head.note.text == self.served.head.note.text:
             await self.serve(head)
             return
@@ -90,13 +151,14 @@ class Copy:
             await demand_growth(self.served.head, head, tree)
         size, old_size = head.checkpoint.size, self.size
         end = -(-size // TILE_WIDTH)
+        if size % TILE_WIDTH:
+            await tree.bundle(end - 1)  # first, since the log does not keep it for ever
         for index in range(old_size // TILE_WIDTH, end, AT_ONCE):
             await _all_of(tree.bundle(one) for one in range(index, min(end, index + AT_ONCE)))
-            if len(self._batch) >= BATCH_FILES or sum(map(len, self._batch.values())) >= BATCH_BYTES:
-                await self._flush()
+            await self._flush(at_least=BATCH_FILES)
         await self._flush()
         await self.serve(head)
-        await asyncio.to_thread(self._store.discard, old_size, size)
+        await asyncio.to_thread(self._drop_partials, old_size)
         log.info("mirrored", origin=head.checkpoint.origin, size=size, added=size - old_size)
 
     async def serve(self, head: Head) -> None:
@@ -107,29 +169,40 @@ class Copy:
             raise LogError(f"the clock is behind the last cosignature, which was made at {last_s}")
         witnesses: tuple[Signature, ...] = ()
         if self.served is not None and self.served.head.note.text == head.note.text:
-            if self.served.at_s == self._signed_s == at_s:
+            if self.served.at_s == self._signed_s == at_s and self.sound:
                 return  # said within this second already, and stored
             witnesses = self.served.witnesses
         await self._swap(self._signer.sign(head, at_s=at_s, witnesses=witnesses))
 
     async def add_witnesses(self, lines: tuple[Signature, ...]) -> None:
         """Serve the same head with these lines of witnesses."""
-        if self.served is not None and self.served.witnesses != lines:
-            await self._swap(replace(self.served, witnesses=lines))
+        if self.shown is not None and self.shown.witnesses != lines:
+            await self._swap(replace(self.shown, witnesses=lines))
 
     def root_at(self, size: int) -> bytes:
-        """Return the root over the first `size` entries of the copy; raises WireError beyond what is served."""
+        """Return the root over the first `size` entries of the copy; raises WireError beyond what is served.
+
+        Tiles that don't lead to the served root are LogError: from them nothing may be held against the log.
+        """
         if size > self.size:
             raise WireError(f"the copy holds {self.size} entries, not {size}")
+        served_root = EMPTY_ROOT if self.served is None else self.served.head.checkpoint.root
 
         def read(level: int, index: int) -> bytes:
             tile, first, count = tile_for_hash(level, index, self.size)
             return fold(self._read(tile), first, count)
 
-        return root_hash(size, read)
+        try:
+            root = served_root if size == self.size else root_hash(size, read)
+            verify_consistency(size, root, self.size, served_root, consistency_proof(size, self.size, read))
+        except WireError as error:
+            raise LogError("the copy's own tiles do not lead to its checkpoint: they can't be compared with") from error
+        return root
 
     def covers(self, tile: Tile) -> bool:
-        """Tell whether the served checkpoint covers a tile."""
+        """Tell whether the served checkpoint covers a tile, and it is not known to be damaged."""
+        if tile in self._damaged:
+            return False
         level = 0 if isinstance(tile.level, str) else tile.level
         return tile.index * TILE_WIDTH + tile.width <= self.size >> (TILE_HEIGHT * level)
 
@@ -142,15 +215,55 @@ class Copy:
             raise WireError("the tiles do not lead to its root")
         return served
 
+    async def _mend(self) -> None:
+        """Fetch again what is damaged. Raises LogError, OSError."""
+        if self.served is None or self.sound:
+            return
+        damaged = set(self._damaged)
+        looked_at = damaged | (set(filled_tiles(0, self.size)) if self._doubtful else set())
+        tree, self._batch = TileTree(self.served.head.checkpoint, self._obtain), {}
+        partial = any(tile.level != "entries" and tile.width < TILE_WIDTH for tile in damaged)
+        try:
+            await tree.open(self._fetch if partial else self._obtain)
+        except WireError as error:
+            raise LogReadError(f"{self._source.url}/tile", str(error)) from error
+        for tile in sorted(looked_at, key=lambda tile: (tile.index, str(tile.level))):
+            if isinstance(tile.level, str):
+                await tree.bundle(tile.index)
+            elif tile.width == TILE_WIDTH:
+                await tree.tile(tile.level, tile.index)
+            await self._flush(at_least=BATCH_FILES)
+        await self._flush()
+        self._damaged -= damaged
+        self._doubtful = False
+        log.info("mirror_mended", origin=self.served.head.checkpoint.origin, files=len(damaged))
+
+    def _drop_partials(self, old_size: int) -> None:
+        for tile in filled_tiles(old_size, self.size):
+            self._store.discard_partials(tile)
+        self._partials.stand({self.size}, now_s=self._now_s())
+        gone = self._partials.expired(now_s=self._now_s())
+        if gone:
+            self._store.discard(gone)
+
+    def _now_s(self) -> float:
+        return self._now_us() / _SECOND_US
+
     async def _swap(self, served: Served) -> None:
-        self._signed_s = served.at_s  # also if it fails: then nobody knows whether it is stored
-        await asyncio.to_thread(self._store.swap, str(served.note).encode())
-        self.served = served
+        async with self._swapping:
+            if self._damaged or self._doubtful:
+                raise LogError(self.problem or "the copy is not whole")
+            self._signed_s = served.at_s  # also if it fails: then nobody knows whether it is stored
+            await asyncio.to_thread(self._store.swap, str(served.note).encode())
+            self.served, self._withheld = served, False
 
     async def _obtain(self, tile: Tile, check: Check) -> bytes:
         """Return a tile that passes the check: the stored one, else the log's."""
-        data = self._batch.get(tile) or await asyncio.to_thread(self._store.tile, tile)
-        if data is not None and await _fails(check, data) is None:
+        data = self._batch.get(tile)
+        if data is None:
+            with contextlib.suppress(OSError):  # what can't be read can be fetched
+                data = await asyncio.to_thread(self._store.tile, tile)
+        if data is not None and await fails(check, data) is None:
             return data
         return await self._fetch(tile, check)
 
@@ -164,14 +277,17 @@ class Copy:
             except WireError as error:
                 raise LogReadError(tile.path, str(error)) from error
         if data is None:
-            raise LogReadError(tile.path, "the log signed it, and does not have it")
-        why = await _fails(check, data)
+            raise LogReadError(tile.path, "the log does not have it, or not any more")
+        why = await fails(check, data)
         if why is not None:
             raise LogReadError(tile.path, why)
         self._batch[tile] = data
         return data
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, at_least: int = 0) -> None:
+        """Store what was fetched, if it is so many files or too many bytes to be held."""
+        if len(self._batch) < at_least and sum(map(len, self._batch.values())) < BATCH_BYTES:
+            return
         batch, self._batch = self._batch, {}
         if batch:
             await asyncio.to_thread(self._store.put, batch)
@@ -194,16 +310,3 @@ async def _all_of(reads: Iterable[Awaitable[object]]) -> None:
     for result in await asyncio.gather(*reads, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
-
-
-async def _fails(check: Check, data: bytes) -> str | None:
-    """Return why a check fails, None if it does not; off the event loop, since a bundle may have 16 MB."""
-
-    def run() -> str | None:
-        try:
-            check(data)
-        except WireError as error:
-            return str(error)
-        return None
-
-    return await asyncio.to_thread(run)

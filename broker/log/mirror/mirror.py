@@ -12,7 +12,12 @@ What holds at every moment, kills and power cuts included:
 1. All pending checkpoints there ever were are trees that grew from each other (`WitnessStore` keeps the newest).
 2. A tile or bundle is stored only once it was checked against a pending checkpoint's root.
 3. The served checkpoint is swapped in after all that it covers is stored; only then is it said.
-4. A log that forks or goes back is not followed; what it signed is kept as evidence. What is served stays.
+4. A log that forks or goes back is not followed; what it signed is kept as evidence. What is served stays. It went back
+   if its own URL shows less long after it showed more: what a cache on the way still has is no sign of anything.
+5. While some of the copy is known to be missing or damaged, nothing is cosigned and no checkpoint shown; it is fetched
+   again from the log, checked as at first. What is known: presence and length of each file when the mirror starts, and
+   the hashes of all that is served once a pass of `Checker` has come there. A copy of which the right edge or the
+   checkpoint is damaged at the start stops it.
 """
 
 import asyncio
@@ -23,9 +28,10 @@ from typing import Any
 
 import structlog
 
-from broker.log.errors import LogError, LogReadError
+from broker.log.errors import LogDamagedError, LogError, LogReadError
 from broker.log.witness.answer import Evidence, Head, LogKeys, Refusal, Submission, judge, signed_head
 from broker.log.witness.store import WitnessStore
+from broker.wire.cosigning import went_back
 from broker.wire.encoding import WireError, format_time, to_base64
 from broker.wire.notes import VerifierKey, parse_note
 
@@ -76,6 +82,7 @@ class LogMirror:
         self._changed = asyncio.Condition()
         self._asked = self._settled = 0
         self._published: Head | None = None
+        self._published_us = 0  # when a head of its size was published first
         self._seen_us: int | None = None
         self._behind_us: int | None = None
         self._errors: dict[str, str] = {}
@@ -121,7 +128,7 @@ class LogMirror:
         if pending is None:
             return False
         served = self.copy.served
-        if served is not None and served.head == pending and asked == self._settled:
+        if served is not None and served.head == pending and asked == self._settled and self.copy.sound:
             return True
         done = await self._attempt("copy", lambda: self.copy.pull(pending))
         if done:
@@ -130,6 +137,12 @@ class LogMirror:
             self._settled = asked
             self._changed.notify_all()
         return done
+
+    async def mended(self) -> None:
+        """Have `run` fetch again what is damaged; returns once it has."""
+        self._wake.set()
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.copy.sound)
 
     async def poll(self) -> bool:
         """Read what the log publishes: adopt a newer checkpoint, take over cosignatures, notice forks."""
@@ -150,7 +163,8 @@ class LogMirror:
             "behind": behind,
             "behind_since": None if self._behind_us is None else format_time(self._behind_us),
             "last_seen": None if self._seen_us is None else format_time(self._seen_us),
-            "error": self._errors.get("copy") or self._errors.get("poll"),
+            "damaged": self.copy.damaged,
+            "error": self._errors.get("copy") or self._errors.get("poll") or self.copy.problem,
             "evidence": self._store.evidence_count(self.origin),
         }
 
@@ -171,11 +185,13 @@ class LogMirror:
 
     async def _compare(self, head: Head, whole: Head) -> None:
         """Adopt what is newer than the pending checkpoint; what is older must be contained in it."""
-        before = self._published
-        if before is not None and head.checkpoint.size < before.checkpoint.size:
-            await self._accuse(Evidence("rollback", before, whole))
-        else:
+        before, size, now_us = self._published, head.checkpoint.size, self._now_us()
+        if before is None or size >= before.checkpoint.size:
+            if before is None or size > before.checkpoint.size:
+                self._published_us = now_us
             self._published = whole
+        elif went_back(size, shown=before.checkpoint.size, shown_us=self._published_us, now_us=now_us):
+            await self._accuse(Evidence("rollback", before, whole))
         if self.pending is None or head.checkpoint.size > self.pending.checkpoint.size:
             await self._adopt(head)
         elif head.checkpoint.size <= self.copy.size and self.copy.served is not None:
@@ -227,7 +243,13 @@ class LogMirror:
             if isinstance(error, ForkError):
                 await self._accuse(error.evidence)
             # Everybody may read the status: of the disk it says what is wrong, not where.
-            why = (error.strerror or "the disk fails") if isinstance(error, OSError) else str(error)
+            match error:
+                case OSError():
+                    why = error.strerror or "the disk fails"
+                case LogDamagedError():
+                    why = "what is kept of this log can't be used: the operator has to see to it"
+                case _:
+                    why = str(error)
             if why != self._errors.get(what):
                 log.warning("mirror_failed", origin=self.origin, what=what, error=str(error))
             self._errors[what] = why

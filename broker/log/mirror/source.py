@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Mapping
 from typing import Protocol
 
 import httpx
@@ -49,8 +50,8 @@ class LogSource:
         return self._url
 
     async def checkpoint(self) -> bytes:
-        """Return the published note; raises LogReadError."""
-        data = await self._get(CHECKPOINT_PATH, MAX_NOTE_BYTES)
+        """Return the published note, as no cache has to have it; raises LogReadError."""
+        data = await self._get(CHECKPOINT_PATH, MAX_NOTE_BYTES, headers={"Cache-Control": "no-cache"})
         if data is None:
             raise LogReadError(CHECKPOINT_PATH, "the log has none")
         return data
@@ -64,9 +65,12 @@ class LogSource:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _get(self, path: str, most: int) -> bytes | None:
+    async def _get(self, path: str, most: int, *, headers: Mapping[str, str] | None = None) -> bytes | None:
         try:
-            async with asyncio.timeout(self._answer_s), self._client.stream("GET", f"{self.url}/{path}") as response:
+            async with (
+                asyncio.timeout(self._answer_s),
+                self._client.stream("GET", f"{self.url}/{path}", headers=headers) as response,
+            ):
                 if response.status_code in _GONE:
                     return None
                 if response.status_code != httpx.codes.OK:

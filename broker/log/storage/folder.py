@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from broker.files import (
     sync_folder,
 )
 from broker.log.errors import CheckpointConflictError, LogInUseError, StorageError
+from broker.wire.encoding import WireError
 from broker.wire.tiles import Tile, parse_tile_path
 
 HEAD_PATH = "head"
@@ -53,6 +54,9 @@ class Storage(Protocol):
        the new one stands, whole. It is never the older of two that were published one after the other.
     6. A reader sees each object whole or not at all.
     7. One writer: `claim` refuses a second one until `release`, and whoever lost a claim can't move the head.
+    8. Partial tiles are dropped once the published checkpoint covers the full one, and, unlike C2SP tlog-tiles has it,
+       also before: some minutes after neither the head nor the published checkpoint names them any more, or at once
+       where many are newer (`partials`). A reader that holds such an old checkpoint takes the present one.
 
     Recovery is the usual start: `claim`, read `head`, check it against the tiles, publish what is not published yet. A
     `checkpoint` without a `head` is damage: whoever signed a new head there would fork the log.
@@ -78,6 +82,12 @@ class Storage(Protocol):
 
     def discard_partials(self, tile: Tile) -> None:
         """Drop the partial forms of a tile whose full form the published checkpoint covers; best effort."""
+
+    def partials(self) -> list[Tile]:
+        """Return the partial tiles that are there, of any age, as far as that can be told."""
+
+    def discard(self, partials: Sequence[Tile]) -> None:
+        """Drop partial tiles that no checkpoint names any more (contract 8); best effort."""
 
 
 class FolderStorage:
@@ -144,6 +154,14 @@ class FolderStorage:
         self._folders.discard(partials)
         shutil.rmtree(partials, ignore_errors=True)
 
+    def partials(self) -> list[Tile]:
+        """Look through all folders."""
+        return partials_below(self._root)
+
+    def discard(self, partials: Sequence[Tile]) -> None:
+        """Remove the files, and folders that are empty then."""
+        self._folders -= discard_below(self._root, partials)
+
     def _take_lock(self) -> int:
         with self._told():
             make_folder(self._root.parent, mode=PUBLIC_FOLDER, fsync=self._fsync)
@@ -196,3 +214,38 @@ class FolderStorage:
     def _check_claimed(self) -> None:
         if self._lock is None:
             raise LogInUseError(f"{self._root} (not claimed)")
+
+
+def partials_below(root: Path) -> list[Tile]:
+    """Return the partial tiles in a folder that is laid out as the static URLs are."""
+    found = []
+    for folder, _, names in os.walk(root / "tile"):
+        if folder.endswith(".p"):
+            found += [_tile_at(f"{Path(folder).relative_to(root).as_posix()}/{name}") for name in names]
+    return [tile for tile in found if tile is not None]
+
+
+def discard_below(root: Path, partials: Iterable[Tile]) -> set[Path]:
+    """Remove partial tiles as far as that goes; returns the folders that went with them."""
+    folders = set()
+    for tile in partials:
+        path = root / tile.path
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        folders.add(path.parent)
+    return {folder for folder in folders if _removed(folder)}
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return not folder.exists()
+    return True
+
+
+def _tile_at(path: str) -> Tile | None:
+    try:
+        return parse_tile_path(path)
+    except WireError:
+        return None  # a draft that a killed process left, which goes with its folder

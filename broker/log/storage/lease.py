@@ -125,10 +125,16 @@ class Lease:
             if now != found and not self._may_take(now):
                 raise LogInUseError(f"{self._bucket.where} ({_holder_of(now, self._bucket.where)})")
             found = now
-        try:
-            self._hold(found)
-        except TagMismatchError:  # another one was quicker
-            raise LogInUseError(self._bucket.where) from None
+        for _ in range(2):
+            try:
+                self._hold(found)
+            except TagMismatchError:
+                found = self._bucket.get(LEASE_KEY)
+                if not self._may_take(found):  # another one was quicker, and no late put of our own
+                    break
+            else:
+                return
+        raise LogInUseError(self._bucket.where)
 
     def _may_take(self, found: Stored | None) -> bool:
         return _holder_of(found, self._bucket.where) in {"", self._holder}  # ours: a late put of an earlier try

@@ -28,10 +28,11 @@ The store must answer reads with the newest write, and honour If-Match and If-No
 
 import os
 import random
+import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -48,6 +49,7 @@ from .lease import LEASE_S, Lease
 log = structlog.get_logger()
 
 _TITLE = b"latchstring head"
+_PARTIAL_FORM = re.compile(r"^tile/.*\.p/\d+$")
 _WRITERS = 8  # tiles written at a time
 _SWAPS = 5  # tries against a writer that swaps at the same time; more than two needs bad luck
 _PRIVATE = Headers("application/octet-stream", "no-store")
@@ -163,6 +165,22 @@ class ObjectStorage:
             self._bucket.delete(self._bucket.list_below(f"{Tile(tile.level, tile.index).path}.p/"))
         except StorageError as error:
             log.info("log_partials_left", tile=tile.path, error=str(error))
+
+    def partials(self) -> list[Tile]:
+        """List all tiles; what can't be listed now can be at the next start."""
+        try:
+            keys = self._bucket.list_below("tile/")
+        except StorageError as error:
+            log.info("log_partials_not_listed", error=str(error))
+            return []
+        return [parse_tile_path(key) for key in keys if _PARTIAL_FORM.search(key)]
+
+    def discard(self, partials: Sequence[Tile]) -> None:
+        """Delete their objects."""
+        try:
+            self._bucket.delete([tile.path for tile in partials])
+        except StorageError as error:
+            log.info("log_partials_left", tiles=len(partials), error=str(error))
 
     def _fence(self) -> tuple[_Head, str]:
         """Swap this claim's fence into the head; returns the head with its new tag."""

@@ -10,7 +10,6 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from broker.files import PUBLIC_FILE, PUBLIC_FOLDER, make_folder, read_bytes, replace_durably
 from broker.keyfiles import create_signing_key, load_signing_key
 from broker.log.errors import LogError
+from broker.wire.cosigning import Kind
 from broker.wire.encoding import WireError, parse_json
 from broker.wire.envelopes import public_bytes
 from broker.wire.notes import COSIGNATURE_V1, ED25519, VerifierKey, check_key_name, parse_verifier_key
@@ -27,8 +27,6 @@ IDENTITY_NAME = "cosigner.json"
 KEY_NAME = "cosigner.key"
 MAX_IDENTITY_BYTES = 4_096
 _URL_FORM = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]+)*", re.ASCII)
-
-Kind = Literal["witness", "mirror"]
 
 
 class IdentityError(LogError):

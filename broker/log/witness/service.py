@@ -34,6 +34,7 @@ from .store import WitnessStore
 log = structlog.get_logger()
 
 _SECOND_US = 1_000_000
+_DAMAGED = "what was cosigned last can't be used: nothing is cosigned until the operator has seen to it"
 
 
 class ClockBehindError(Exception):
@@ -159,7 +160,9 @@ class Witness:
         try:
             latest = self._latest(origin)
         except (LogDamagedError, OSError) as error:
-            status["error"] = str(error)
+            # Everybody may read the status: of the disk it says what is wrong, not where. The start says that.
+            log.warning("kept_checkpoint_unreadable", origin=origin, error=str(error))
+            status["error"] = _DAMAGED if isinstance(error, LogDamagedError) else error.strerror or "the disk fails"
             latest = None
         if latest is not None:
             checkpoint = latest.head.checkpoint

@@ -24,7 +24,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ class WitnessStore:
         make_folder(folder, mode=PUBLIC_FOLDER, fsync=self._fsync)
         if (folder / stored.name).exists():
             return False
-        held = sorted(folder.glob(f"{evidence.kind}-*.json"), key=lambda path: path.stat().st_mtime_ns)
+        held = _oldest_first(folder.glob(f"{evidence.kind}-*.json"))
         if len(held) >= (MAX_FORKS if evidence.kind == "fork" else MAX_OTHERS):
             if evidence.kind == "fork":
                 return False
@@ -118,8 +119,7 @@ class WitnessStore:
 
     def evidence(self, origin: str) -> Iterator[dict[str, Any]]:
         """Yield what is kept against a log, oldest first, as `StoredEvidence` writes it."""
-        paths = [(path.stat().st_mtime_ns, path) for path in self._evidence(origin).glob("*.json")]
-        for _, path in sorted(paths):
+        for path in _oldest_first(self._evidence(origin).glob("*.json")):
             try:
                 yield parse_json(path.read_bytes(), max_bytes=MAX_EVIDENCE_BYTES, what=path.name)
             except FileNotFoundError:
@@ -136,6 +136,15 @@ class WitnessStore:
 
     def _evidence(self, origin: str) -> Path:
         return self.folder / "evidence" / origin_hash(origin)
+
+
+def _oldest_first(paths: Iterable[Path]) -> list[Path]:
+    """Sort files by their time, without those that are cleared meanwhile."""
+    found: list[tuple[int, Path]] = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(found)]
 
 
 @dataclass(frozen=True, slots=True)
