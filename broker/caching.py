@@ -1,4 +1,4 @@
-"""What a cache between has to know of an answer: its tag, whether the asker has it, how it is compressed. Pure."""
+"""What a cache between has to know of an answer: its name or tag, whether the asker has it, how it is packed. Pure."""
 
 import gzip
 import hashlib
@@ -7,6 +7,13 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 FRESH = "no-store"
 _LEVEL = 5
 _TAG_DIGITS = 32
+_NAME_DIGITS = 16
+
+
+def hashed_name(name: str, data: bytes) -> str:
+    """Return a file's name with its hash in it: under that name it never changes."""
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{hashlib.sha256(data).hexdigest()[:_NAME_DIGITS]}.{suffix}"
 
 
 def tag_of(data: bytes, *, encoding: str = "") -> str:

@@ -4,7 +4,7 @@ from .check import ClipReport, FileReport
 from .errors import AgencyError, AwaitingError, BundleError, RemoteError, RequestFileError, UnreachableError
 from .fetch import Fetched, FetchError, fetch
 from .inboxclient import BundleInfo, InboxClient
-from .keys import AgencyFolder, application, init
+from .keys import AgencyFolder, application, init, write_application
 from .line import new_http
 from .logclient import LogClient, Patience, Promised, Submitted, fetch_policy
 from .open import OpenedBundle, open_bundle
@@ -48,4 +48,5 @@ __all__ = [
     "preview",
     "read_standing",
     "update",
+    "write_application",
 ]

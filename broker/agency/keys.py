@@ -4,6 +4,7 @@ agency.key      Ed25519 signing key, PEM (PKCS #8); next.key and retired-*.key w
 identity.txt    age identity, as age-keygen writes it: `age -d -i identity.txt` opens what was shared
 policy.txt      tlog-policy: the log that is believed, pinned
 agency.toml     id, name, domain, contact, where the log and the inbox are, the policy's file
+application.json  what the operator needs to admit the agency; nothing in it is secret
 log.json        how far the log was read, and what it says of the agency
 requests/<leaf>/request.dsse.json, request.tlog-proof, update-<entry>.dsse.json, bundles/<sha256>.age
 """
@@ -23,6 +24,7 @@ from broker.wire.encoding import WireError, format_time, from_base64, to_base64
 from broker.wire.envelopes import KEY_BYTES, public_bytes
 from broker.wire.proofs import MAX_POLICY_BYTES, Policy, parse_policy
 from broker.wire.records import Agency, Domain, Email, Line, Slug, explain
+from broker.wire.rules import in_domain
 
 from .errors import AgencyError
 from .files import make_folder, read_text, write_file
@@ -31,6 +33,7 @@ SETTINGS_FILE = "agency.toml"
 KEY_FILE = "agency.key"
 IDENTITY_FILE = "identity.txt"
 POLICY_FILE = "policy.txt"
+APPLICATION_FILE = "application.json"
 MAX_SETTINGS_BYTES = 65_536
 _IDENTITY_START = "AGE-SECRET-KEY-1"
 
@@ -69,6 +72,12 @@ class AgencyFolder:
         try:
             values = tomllib.loads(read_text(file, max_bytes=MAX_SETTINGS_BYTES))
             return cls(path, Settings.model_validate(values))
+        except AgencyError as error:
+            if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                raise
+            raise AgencyError(
+                f"{path} is no agency's folder; give --dir the folder that 'latchstring agency init' made"
+            ) from error
         except ValidationError as error:
             raise AgencyError(f"{file}: {explain(error)}") from error
         except tomllib.TOMLDecodeError as error:
@@ -148,8 +157,12 @@ def init(
         raise AgencyError(explain(error)) from error
     except WireError as error:
         raise AgencyError(f"the log's policy can't be used: {error}") from error
+    if not in_domain(settings.contact, settings.domain):
+        raise AgencyError(f"--contact: {settings.contact} is no address in {settings.domain}, the official domain")
     if (path / SETTINGS_FILE).exists():
-        raise AgencyError(f"{path} is an agency's folder already; choose another")
+        there = path / APPLICATION_FILE
+        its = f"; its application is {there}" if there.exists() else ""
+        raise AgencyError(f"{path} is an agency's folder already; choose another{its}")
     make_folder(path)
     try:
         create_signing_key(path / KEY_FILE)
@@ -159,7 +172,9 @@ def init(
     write_file(path / POLICY_FILE, policy.encode())
     # Last: a folder without its settings is no agency's folder.
     write_file(path / SETTINGS_FILE, _settings_text(settings).encode())
-    return AgencyFolder(path, settings)
+    made = AgencyFolder(path, settings)
+    write_application(made)
+    return made
 
 
 def application(folder: AgencyFolder, *, key: bytes | None = None) -> dict[str, str]:
@@ -175,6 +190,13 @@ def application(folder: AgencyFolder, *, key: bytes | None = None) -> dict[str, 
         "key": to_base64(public_bytes(folder.signing_key()) if key is None else key),
         "recipient": folder.recipient(),
     }
+
+
+def write_application(folder: AgencyFolder, *, key: bytes | None = None) -> Path:
+    """Write `application.json`, which the operator needs, and return where; `key` as for `application`."""
+    file = folder.path / APPLICATION_FILE
+    write_file(file, (json.dumps(application(folder, key=key), indent=2, ensure_ascii=False) + "\n").encode())
+    return file
 
 
 def recipient_of(identity: str) -> str:

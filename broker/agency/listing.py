@@ -46,9 +46,15 @@ def unconfirmed(known: Iterable[Listed], wanted: Request) -> list[Listed]:
     ]
 
 
-def earlier_posts(known: Iterable[Listed], case: str) -> int:
-    """Return how often a case is in the log by what is known here."""
-    return sum(one.request.case == case and one.state != "unconfirmed" for one in known)
+def earlier_posts(known: Iterable[Listed], wanted: Request) -> int:
+    """Return how often a case was posted by what is known here.
+
+    One that is not confirmed may be in the log, and counts; but not if it is the wanted one, which it would become.
+    """
+    return sum(
+        one.request.case == wanted.case and not (one.state == "unconfirmed" and same_but_when(one.request, wanted))
+        for one in known
+    )
 
 
 def open_now(known: Iterable[Listed]) -> int:

@@ -101,7 +101,8 @@ class LogClient:
 
     def checkpoint(self) -> tuple[bytes, Checkpoint]:
         """Return the log's published checkpoint, as a note and checked under the pinned policy."""
-        note = self._line.exchange("GET", "/checkpoint", max_bytes=MAX_NOTE_BYTES)
+        headers = {"Cache-Control": "no-cache"}
+        note = self._line.exchange("GET", "/checkpoint", headers=headers, max_bytes=MAX_NOTE_BYTES)
         try:
             return note, self._policy.check(note)
         except WireError as error:

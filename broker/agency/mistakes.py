@@ -18,8 +18,8 @@ HINTS = {
     "area_m2": "whole square metres, such as area_m2 = 200000",
     "area_sq_mi": "square miles, such as area_sq_mi = 0.1",
     "zone": 'such as zone = "Europe/Berlin", or "UTC"',
-    "start": "such as 2026-05-04T19:00:00+02:00, or 2026-05-04 19:00 with a zone",
-    "end": "such as 2026-05-04T20:30:00+02:00, or 2026-05-04 20:30 with a zone",
+    "start": "such as 2026-05-04T19:00:00+02:00, or 2026-05-04 19:00 with a zone: --zone Europe/Berlin",
+    "end": "such as 2026-05-04T20:30:00+02:00, or 2026-05-04 20:30 with a zone: --zone Europe/Berlin",
     "window": 'such as window = "2h" or "90 min", with one of start and end',
     "devices": 'such as devices = ["camera", "doorbell"]',
     "purpose": "what the footage is for, in one line of up to 200 characters",
@@ -58,7 +58,7 @@ def tell(mistakes: Iterable[Mistake], where: Callable[[str | None], str]) -> str
     """Return a line for each mistake; `where` says of a key in which file or flag it stands."""
     lines = []
     for one in dict.fromkeys(mistakes):
-        key = "" if one.key is None else f"{one.key}: "
-        hint = HINTS.get(one.key or "")
-        lines.append(f"{where(one.key)}: {key}{one.what}{f' ({hint})' if hint else ''}")
+        place, hint = where(one.key), HINTS.get(one.key or "")
+        key = "" if one.key is None or place.startswith("--") else f"{one.key}: "  # a flag names its key
+        lines.append(f"{place}: {key}{one.what}{f' ({hint})' if hint else ''}")
     return "\n".join(lines)

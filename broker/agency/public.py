@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 from broker.wire.geo import circle_area_m2
 from broker.wire.records import Agency, Area, Request
+from broker.words import (
+    area_text,
+    count_text,
+    duration_text,
+    excluded_text,
+    incident_text,
+    moment_text,
+    place_text,
+    window_text,
+)
 
 from .rulebook import PreviewRow
-from .words import area_text, count_text, duration_text, incident_text, moment_text, place_text, window_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -17,13 +26,6 @@ if TYPE_CHECKING:
 _CIRCLE = 92  # the drawn circle's radius in a figure of 240 by 240
 _COLUMN = 14
 _BARS_M = (50, 100, 200, 250, 500, 1_000, 10_000)
-_EXCLUDED = {
-    "lawful-assembly": "lawful assembly",
-    "lawful-expression": "lawful expression",
-    "profiling": "profiling",
-    "protected-traits": "people by protected traits",
-    "victim-personal-data": "personal data of victims",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,6 @@ def figure_of(area: Area) -> Figure:
         label=f"{bar_m:,} m",
         description=f"A circle of {area.radius_m:,} metres around {place_text(area.centre)}",
     )
-
-
-def excluded_text(code: str) -> str:
-    """Return what a request declares not to serve, in words."""
-    return _EXCLUDED.get(code, code)
 
 
 def preview_text(view: PublicView, *, width: int = 100) -> str:

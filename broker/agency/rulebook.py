@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from broker.wire.geo import circle_area_m2
 from broker.wire.records import EXCLUDED_PURPOSES, Agency, Request
 from broker.wire.rules import DAY_US, MINUTE_US, Limits, Violation, check_open, check_posts, check_request
-
-from .words import area_text, duration_text, miles_text, moment_text
+from broker.words import area_text, duration_text, miles_text, moment_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,20 @@
 
 Whole bundles are fetched, whatever is in them, and hashed onto what was hashed before: only if that leads to the root
 of the log's checkpoint is any of it believed. `log.json` in the agency's folder keeps how far that went, so that the
-next look reads only what is new, and notices a log that went back or says something else than before.
+next look reads only what is new, and notices a log that went back or says something else than before. A smaller log
+than before is at first what a cache on the way still has; long after more was shown it is a log that went back. The
+first note that can't be true is kept as `conflict.note`, whatever comes later.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from broker.wire.cosigning import went_back
 from broker.wire.encoding import WireError, from_base64, to_base64
-from broker.wire.envelopes import KEY_BYTES, parse_envelope
+from broker.wire.envelopes import KEY_BYTES, Envelope, parse_envelope
 from broker.wire.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from broker.wire.records import Agency, Digest, Refusals, Request, Revocation
 from broker.wire.tiles import TILE_WIDTH
@@ -25,14 +28,15 @@ from .logclient import LogClient
 STATE_FILE = "log.json"
 CONFLICT_FILE = "conflict.note"
 _MAX_STATE_BYTES = 4 << 20
-_KINDS: Final = (Agency, Revocation, Refusals)
-_MARKS: Final = tuple(kind.payload_type().encode() for kind in _KINDS)
-AnyStanding = Agency | Revocation | Refusals
+_KEPT: Final = (Agency, Revocation)
+_MARKS: Final = tuple(kind.payload_type().encode() for kind in (*_KEPT, Refusals))
+_DAMAGED = "is damaged; remove it, and the log is read from its beginning again"
+AnyStanding = Agency | Revocation
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one entry of the log says of the agency."""
+    """An admission or revocation of the agency, and its entry."""
 
     index: int
     record: AnyStanding
@@ -40,16 +44,19 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that a log of `size` entries says of an agency, oldest first."""
+    """All that a log of `size` entries says of an agency, oldest first.
+
+    `refused` is how many of its envelopes the log turned away, by rule.
+    """
 
     size: int
     said: tuple[Said, ...]
+    refused: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def newest(self) -> Said | None:
         """The newest admission or revocation."""
-        found = [one for one in self.said if not isinstance(one.record, Refusals)]
-        return found[-1] if found else None
+        return self.said[-1] if self.said else None
 
     @property
     def in_force(self) -> Agency | None:
@@ -64,16 +71,6 @@ class Standing:
             for one in self.said
         )
 
-    @property
-    def refused(self) -> dict[str, int]:
-        """How many of its envelopes the log turned away, by rule."""
-        found: dict[str, int] = {}
-        for one in self.said:
-            if isinstance(one.record, Refusals):
-                for each in one.record.counts:
-                    found[each.code] = found.get(each.code, 0) + each.count
-        return found
-
 
 def kept_standing(folder: AgencyFolder) -> Standing:
     """Return what the log said when it was last read; raises AgencyError."""
@@ -81,46 +78,66 @@ def kept_standing(folder: AgencyFolder) -> Standing:
 
 
 class _State(BaseModel):
-    """What `log.json` holds: the note and size read, the roots of its complete subtrees, what was said.
+    """What `log.json` holds: the note and size read, the roots of its complete subtrees, what was said, what refused.
 
-    The roots are hex, largest first; what was said is (index, the entry in base64).
+    `shown_us` is when the log showed that size first. The roots are hex, largest first; what was said is (index, the
+    entry in base64). Refusals are sums by rule: the log may count them for ever, and this does not grow with them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     note: str = ""
     size: Annotated[int, Field(ge=0, lt=1 << 62)] = 0
+    shown_us: Annotated[int, Field(ge=0)] = 0
     edge: Annotated[tuple[Digest, ...], Field(max_length=62)] = ()
     said: tuple[tuple[Annotated[int, Field(ge=0)], str], ...] = ()
+    refused: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
 def read_standing(
-    folder: AgencyFolder, *, log: LogClient, told: Callable[[int, int], None] = lambda _done, _size: None
+    folder: AgencyFolder, *, log: LogClient, now_us: int, told: Callable[[int, int], None] = lambda _done, _size: None
 ) -> Standing:
     """Read the log up to its published checkpoint; `told(done, size)` hears of progress.
 
-    Raises RemoteError, and AgencyError where the log contradicts its checkpoint, or what it was before.
+    What was read before stands if less is shown now, by a cache on the way as it may be. Raises RemoteError, and
+    AgencyError where the log contradicts its checkpoint, or what it was before.
     """
     note, checkpoint = log.checkpoint()
     state = _load(folder)
     if checkpoint.size < state.size:
-        raise _conflict(folder, note, f"the log has {checkpoint.size} entries where it had {state.size} before")
+        if went_back(checkpoint.size, shown=state.size, shown_us=state.shown_us, now_us=now_us):
+            raise _conflict(folder, note, f"the log has {checkpoint.size} entries where it had {state.size} before")
+        return _standing(state)
     tree = _Tree(state.size, [bytes.fromhex(one) for one in state.edge])
-    said = list(state.said)
+    said, refused = list(state.said), dict(state.refused)
     operator_key = _operator_key(folder)
     last = -(-checkpoint.size // TILE_WIDTH) if checkpoint.size > state.size else 0
+    # The newest bundle first: a log that grows does not keep a partial one for ever.
+    part = checkpoint.size % TILE_WIDTH
+    newest = {last - 1: log.entries(last - 1, part)} if last and part else {}
     for number in range(state.size // TILE_WIDTH, last):
-        width = min(TILE_WIDTH, checkpoint.size - number * TILE_WIDTH)
-        for entry in log.entries(number, width)[tree.size - number * TILE_WIDTH :]:
-            if _concerns(entry, folder.settings.id, operator_key):
-                said.append((tree.size, to_base64(entry)))
+        entries = newest.get(number) or log.entries(number, TILE_WIDTH)
+        for entry in entries[tree.size - number * TILE_WIDTH :]:
+            match _word_on(folder.settings.id, entry, operator_key):
+                case Refusals(counts=counts):
+                    for one in counts:
+                        refused[one.code] = refused.get(one.code, 0) + one.count
+                case Agency() | Revocation():
+                    said.append((tree.size, to_base64(entry)))
             tree.add(leaf_hash(entry))
         told(tree.size, checkpoint.size)
     if tree.root() != checkpoint.root:
         raise _conflict(folder, note, "the log's entries don't lead to the root that its checkpoint signs")
-    new = _State(note=note.decode(), size=tree.size, edge=tuple(one.hex() for one in tree.roots), said=tuple(said))
+    new = _State(
+        note=note.decode(),
+        size=tree.size,
+        shown_us=now_us,
+        edge=tuple(one.hex() for one in tree.roots),
+        said=tuple(said),
+        refused=refused,
+    )
     if new.size != state.size or not state.note:
-        write_file(folder.path / STATE_FILE, new.model_dump_json().encode())
+        _save(folder, new)
     return _standing(new)
 
 
@@ -151,12 +168,23 @@ class _Tree:
 
 
 def _conflict(folder: AgencyFolder, note: bytes, what: str) -> AgencyError:
-    """Keep the note that can't be true beside the one that was kept, and say so."""
-    write_file(folder.path / CONFLICT_FILE, note)
+    """Keep the first note that can't be true beside the one that was kept, and say so."""
+    if not (folder.path / CONFLICT_FILE).exists():
+        write_file(folder.path / CONFLICT_FILE, note)
     return AgencyError(
         f"{what}: it says something else than before, or what it serves is not what it signed. "
         f"Don't rely on it; show its operator and others {folder.path / CONFLICT_FILE} and {folder.path / STATE_FILE}"
     )
+
+
+def _save(folder: AgencyFolder, state: _State) -> None:
+    data = state.model_dump_json().encode()
+    if len(data) > _MAX_STATE_BYTES:  # what is written has to be read again
+        raise AgencyError(
+            f"the log admits and revokes {folder.settings.id} in more than the {_MAX_STATE_BYTES} bytes that "
+            f"{folder.path / STATE_FILE} may have; ask its operator"
+        )
+    write_file(folder.path / STATE_FILE, data)
 
 
 def _load(folder: AgencyFolder) -> _State:
@@ -167,35 +195,43 @@ def _load(folder: AgencyFolder) -> _State:
         state = _State.model_validate_json(read_file(file, max_bytes=_MAX_STATE_BYTES))
         _standing(state)
     except (ValidationError, WireError) as error:
-        raise AgencyError(f"{file} is damaged; remove it, and the log is read from its beginning again") from error
+        raise AgencyError(f"{file} {_DAMAGED}") from error
     if len(state.edge) != state.size.bit_count():
-        raise AgencyError(f"{file} is damaged; remove it, and the log is read from its beginning again")
+        raise AgencyError(f"{file} {_DAMAGED}")
     return state
 
 
 def _standing(state: _State) -> Standing:
-    return Standing(state.size, tuple(Said(index, _parse(from_base64(text))) for index, text in state.said))
+    said = tuple(Said(index, _kept(from_base64(text))) for index, text in state.said)
+    return Standing(state.size, said, dict(state.refused))
 
 
-def _parse(entry: bytes) -> AnyStanding:
-    envelope = parse_envelope(entry, what="entry")
-    for kind in _KINDS:
+def _kept(entry: bytes) -> AnyStanding:
+    record = _parse(parse_envelope(entry, what="entry"))
+    if isinstance(record, Refusals):
+        raise WireError("refusals are kept as sums")
+    return record
+
+
+def _parse(envelope: Envelope) -> AnyStanding | Refusals:
+    for kind in (*_KEPT, Refusals):
         if envelope.payload_type == kind.payload_type():
             return kind.from_payload(envelope.payload)
     raise WireError(f"an entry of the type {envelope.payload_type[:80]!r} says nothing of an agency's standing")
 
 
-def _concerns(entry: bytes, agency: str, operator_key: bytes | None) -> bool:
-    """Tell whether an entry is the operator's word on this agency."""
+def _word_on(agency: str, entry: bytes, operator_key: bytes | None) -> AnyStanding | Refusals | None:
+    """Return the operator's word on this agency, None if an entry is something else."""
     if not any(mark in entry for mark in _MARKS):
-        return False
+        return None
     try:
-        record = _parse(entry)
+        envelope = parse_envelope(entry, what="entry")
+        record = _parse(envelope)
         if record.agency == agency and operator_key is not None:
-            parse_envelope(entry, what="entry").verify(operator_key, what=record.thing)
+            envelope.verify(operator_key, what=record.thing)
     except WireError:
-        return False  # not the operator's word, whoever put it there
-    return record.agency == agency
+        return None  # not the operator's word, whoever put it there
+    return record if record.agency == agency else None
 
 
 def _operator_key(folder: AgencyFolder) -> bytes | None:

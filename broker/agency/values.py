@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from broker.wire.encoding import EPOCH
 from broker.wire.rules import HOUR_US, MINUTE_US
+from broker.words import SQUARE_MILE_M2
 
-M2_PER_SQUARE_MILE = Decimal("2589988.110336")
+_SQUARE_MILE_M2 = Decimal(repr(SQUARE_MILE_M2))
 _MOMENT_FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?(\S*)", re.ASCII)
 _OFFSET_FORM = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 _HOURS = r"(?:(\d{1,4}(?:\.\d{1,6})?)\s*(?:h|hrs?|hours?))?"
@@ -23,6 +24,7 @@ _DEGREES = r"[+-]?\d{1,3}(?:\.\d{1,12})?\s*°?\s*[NSEW]?"
 _DEGREES_FORM = re.compile(r"([+-]?)(\d{1,3}(?:\.\d{1,12})?)\s*°?\s*([NSEW]?)", re.ASCII | re.IGNORECASE)
 _PLACE_FORM = re.compile(rf"({_DEGREES})(?:\s*[,;]\s*|\s+)({_DEGREES})", re.ASCII | re.IGNORECASE)
 _LONGEST = 100
+NO_ZONE = "has no time zone"
 _NORTH_SOUTH, _EAST_WEST = "NS", "EW"
 
 
@@ -86,7 +88,16 @@ def square_miles_m2(value: object) -> int:
     """Return the whole m² of an area in square miles, rounded down."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 10_000:  # noqa: PLR2004 - nobody's neighbourhood
         raise ValueError(f"{str(value)[:40]!r} is no number of square miles")
-    return int(Decimal(repr(value)) * M2_PER_SQUARE_MILE)
+    return int(Decimal(repr(value)) * _SQUARE_MILE_M2)
+
+
+def local_window_text(start_us: int, end_us: int, zone: str) -> str:
+    """Return a window of time by the clocks of a zone that is known here, and the zone's name."""
+    start, end = (
+        (EPOCH + timedelta(microseconds=at_us)).astimezone(ZoneInfo(check_zone(zone))) for at_us in (start_us, end_us)
+    )
+    first, last = (f"{at.day} {at:%B %Y}" for at in (start, end))
+    return f"{first}, {start:%H:%M} to {'' if first == last else f'{last}, '}{end:%H:%M} {zone}"
 
 
 @cache
@@ -107,7 +118,7 @@ def check_zone(name: object) -> str:
 
 def _zone_of(text: str | None) -> tzinfo:
     if not text:
-        raise ValueError("has no time zone")
+        raise ValueError(NO_ZONE)
     if text.upper() in {"Z", "UTC"}:
         return UTC
     if found := _OFFSET_FORM.fullmatch(text):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from broker.agency.rulebook import radius_range
 from broker.agency.values import place
-from broker.agency.words import area_text, place_text
 from broker.wire.geo import Point, circle_area_m2
 from broker.wire.rules import Limits
+from broker.words import area_text, place_text
 
 HALF = 150  # the drawing is twice as wide
 LARGEST = 128  # the largest circle's radius in the drawing

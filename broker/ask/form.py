@@ -17,7 +17,7 @@ TEXTS = (
 )  # fmt: skip
 # What the page adds to a request file: whose request it is, and where the agency's folder is.
 _NOT_IN_THE_FILE = frozenset({"agency", "folder"})
-_BEGINNING = {"zone": "UTC", "radius_m": "250", "retention_days": "30", "expires_in_days": "14", "folder": "agency"}
+_BEGINNING = {"radius_m": "250", "retention_days": "30", "expires_in_days": "14", "folder": "agency"}
 
 
 class FormError(Exception):

@@ -1,6 +1,5 @@
 """The page's routes. It works without script; with it, rules are checked as one types. Nothing is kept or set."""
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -11,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from broker.agency.public import excluded_text
 from broker.agency.rulebook import radius_range
-from broker.caching import FRESH, IMMUTABLE
+from broker.caching import FRESH, IMMUTABLE, hashed_name
 from broker.log.history.book import Book
 from broker.wire.encoding import to_base64
 from broker.wire.records import EXCLUDED_PURPOSES, INCIDENTS, Agency
 from broker.wire.rules import Limits
+from broker.words import excluded_text
 
 from .figure import figure
 from .form import MAX_BODY_BYTES, Form, FormError, parse_form
@@ -36,6 +35,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": FRESH,
 }
+_HANG_UP = {"Connection": "close"}  # else the rest of the body would be read and thrown away, however long
 _UNREADABLE = 422
 
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -113,7 +113,7 @@ class _Page:
         try:
             form = parse_form(await _body(request))
         except FormError as error:
-            return PlainTextResponse(f"{error}\n", 400, headers=_HEADERS)
+            return PlainTextResponse(f"{error}\n", 400, headers={**_HEADERS, **_HANG_UP})
         now_us = self._now_us()
         verdict = judge(
             form,
@@ -166,8 +166,7 @@ def _facts(limits: Limits, agencies: dict[str, Agency], verdict: Verdict) -> str
 
 def _asset(name: str, kind: str) -> tuple[str, bytes, str]:
     data = files("broker.ask").joinpath("static", name).read_bytes()
-    stem, _, suffix = name.partition(".")
-    return f"/ask/{stem}.{hashlib.sha256(data).hexdigest()[:16]}.{suffix}", data, kind
+    return f"/ask/{hashed_name(name, data)}", data, kind
 
 
 async def _body(request: Request) -> bytes:

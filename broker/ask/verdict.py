@@ -7,9 +7,10 @@ from broker.agency import PreviewRow, RequestDraft, RequestFileError, load_reque
 from broker.agency.errors import Mistake
 from broker.agency.mistakes import HINTS
 from broker.agency.public import PublicView, public_view
-from broker.agency.words import count_text
+from broker.agency.values import NO_ZONE, local_window_text
 from broker.wire.records import Agency, Request
 from broker.wire.rules import Limits
+from broker.words import count_text, window_text
 
 from .command import file_command, file_name, flags_command, request_file
 from .form import Form
@@ -60,13 +61,17 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What there is to say of a form. `view` and `rows` are there once it can be read, `handed` once all is kept."""
+    """What there is to say of a form. `view` and `rows` are there once it can be read, `handed` once all is kept.
+
+    `window` is the window of time in words, in the form's zone and in UTC.
+    """
 
     faults: tuple[Fault, ...] = ()
     rows: tuple[PreviewRow, ...] = ()
     view: PublicView | None = None
     handed: Handed | None = None
     request: Request | None = None
+    window: str = ""
 
 
 def judge(
@@ -81,15 +86,20 @@ def judge(
     """Judge a form at `now_us`; the log's history is asked for an agency and its case, and for what it has open."""
     agency = agencies.get(form.texts["agency"])
     faults = [] if agency is not None else [_fault(Mistake("agency", "choose one that the log admits"))]
+    if not form.texts["zone"]:
+        faults.append(_fault(Mistake("zone", "say in which zone the times are, such as Europe/Berlin")))
     if not form.texts["folder"] or not form.texts["folder"].isprintable():
-        faults.append(_fault(Mistake("folder", "give the path that 'latchstring agency init' was given")))
+        faults.append(
+            _fault(Mistake("folder", "give the whole path of the folder that 'latchstring agency init' made"))
+        )
     try:
         draft = load_request_file(None, form.values())
         if agency is None:
             return Verdict(tuple(faults))
         request = draft.build(agency, recipient=_NO_RECIPIENT, now_us=now_us)
     except RequestFileError as error:
-        return Verdict((*faults, *(_fault(one) for one in dict.fromkeys(error.mistakes))))
+        untold = (one for one in dict.fromkeys(error.mistakes) if one.what != NO_ZONE or form.texts["zone"])
+        return Verdict((*faults, *(_fault(one) for one in untold)))
     rows = tuple(
         preview(
             request,
@@ -101,7 +111,7 @@ def judge(
         )
     )
     handed = None if faults or not all(row.kept for row in rows) else _handed(draft, form)
-    return Verdict(tuple(faults), rows, _view(request, agency, draft), handed, request)
+    return Verdict(tuple(faults), rows, _view(request, agency, draft), handed, request, _window(request, form))
 
 
 def _handed(draft: RequestDraft, form: Form) -> Handed:
@@ -125,6 +135,12 @@ def _view(request: Request, agency: Agency, draft: RequestDraft) -> PublicView:
     }
     view = public_view(request, agency)
     return replace(view, terms=tuple((word, later.get(word, said)) for word, said in view.terms))
+
+
+def _window(request: Request, form: Form) -> str:
+    """Return the window by the clocks of the form's zone and in UTC, so that a wrong zone is seen."""
+    utc, zone = window_text(request.start, request.end), form.texts["zone"]
+    return utc if zone in {"", "UTC"} else f"{local_window_text(request.start, request.end, zone)}, which is {utc}"
 
 
 def _fault(mistake: Mistake) -> Fault:

@@ -9,9 +9,10 @@ from broker.log.history.entries import Admitted, Revoked
 from broker.log.history.query import PublicRecord, Status
 from broker.wire.encoding import to_base64
 from broker.wire.rules import DAY_US
+from broker.words import area_text, day_text, days_text, duration_text, incident_text
 
 from .frame import path_of
-from .texts import Moment, area_text, day, duration_text, incident_text, moment, number_text, reason_text
+from .texts import Moment, moment, number_text, reason_text
 from .views import Standing
 
 MONTHS: Final = 24
@@ -121,7 +122,7 @@ def view_agency(standing: Standing, record: PublicRecord, *, now_us: int) -> Age
         ),
         mean_area=area_text(record.mean_area_m2) if record.asked else "nothing asked yet",
         mean_window=duration_text(record.mean_window_us) if record.asked else "nothing asked yet",
-        mean_open=duration_text(record.mean_open_us) if record.asked else "nothing asked yet",
+        mean_open=days_text(record.mean_open_us) if record.asked else "nothing asked yet",
         incidents=_shares([(incident_text(name), count) for name, count in record.by_incident.items()], record.asked),
         refused=_shares([(reason_text(code), count) for code, count in record.refused.items()], refused),
         chart=chart_of(record.days, now_us=now_us),
@@ -139,7 +140,7 @@ def row_of(admitted: Admitted, last: Admitted | Revoked, totals: tuple[int, int]
         domain=agency.domain,
         admitted=isinstance(last, Admitted),
         since=moment(at_us),
-        since_day=day(at_us),
+        since_day=day_text(at_us),
         asked=number_text(asked),
         open=number_text(still_open),
     )

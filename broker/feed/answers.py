@@ -84,7 +84,7 @@ def _has_it(request: Request, tag: str, modified_us: int) -> bool:
         return False
     try:
         return modified_us // 1_000_000 <= parsedate_to_datetime(since).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one of no year
         return False
 
 

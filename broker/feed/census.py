@@ -7,10 +7,11 @@ import h3
 
 from broker.log.history.query import COUNTED_CELLS
 
-from .geometry import Box, enclosing
+from .geometry import Box, enclosing, widened
 from .source import Source
 
 FRESH_US: Final = 10_000_000
+_CELL_REACH_M: Final = 1_600  # from a counted cell's centre to its furthest corner, the largest cells' too
 
 
 class Census:
@@ -34,10 +35,11 @@ class Census:
         return self._counts[resolution]
 
     def extent(self) -> Box | None:
-        """Return a box around every cell's centre, None while there is nothing."""
+        """Return a box that holds every cell whole, and so each request's centre; None while there is nothing."""
         self._refresh()
         if self._extent is None:
-            self._extent = enclosing(h3.cell_to_latlng(cell) for cell in self._counts[COUNTED_CELLS])
+            around = enclosing(h3.cell_to_latlng(cell) for cell in self._counts[COUNTED_CELLS])
+            self._extent = None if around is None else widened(around, _CELL_REACH_M)
         return self._extent
 
     def _refresh(self) -> None:

@@ -11,10 +11,10 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from broker.wire.encoding import format_time
+from broker.words import incident_text
 
 from .items import Item, feature
 from .query import Query
-from .texts import incident_text
 
 ATOM_TYPE: Final = "application/atom+xml"
 JSON_TYPE: Final = "application/feed+json"
@@ -44,6 +44,14 @@ class Channel:
             since=query.since, until=query.until, before=before, limit=query.limit,
         ).to(path)  # fmt: skip
 
+    def home_address(self) -> str:
+        """Return the address of the same list for people, from its newest request on; its pages have one length."""
+        query = self.query
+        return self.url + Query(
+            agency=query.agency, incident=query.incident, status=query.status, area=query.area, cell=query.cell,
+            since=query.since, until=query.until,
+        ).to("/")  # fmt: skip
+
     def next_address(self, path: str) -> str | None:
         """Return the address of what is older."""
         return None if self.older is None else self.address(path, before=self.older)
@@ -58,7 +66,7 @@ def atom(channel: Channel, items: Sequence[Item]) -> bytes:
     _say(feed, "subtitle", _SUBTITLE)
     _say(feed, "updated", format_time(max((item.changed_us for item in items), default=0)))
     _link(feed, "self", channel.address("/feed.atom", before=channel.query.before), ATOM_TYPE)
-    _link(feed, "alternate", channel.address("/", before=None), "text/html")
+    _link(feed, "alternate", channel.home_address(), "text/html")
     _link(feed, "first", channel.address("/feed.atom", before=None), ATOM_TYPE)
     following = channel.next_address("/feed.atom")
     if following is not None:
@@ -78,7 +86,7 @@ def json_feed(channel: Channel, items: Sequence[Item]) -> bytes:
     feed: dict[str, Any] = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": channel.title,
-        "home_page_url": channel.address("/", before=None),
+        "home_page_url": channel.home_address(),
         "feed_url": channel.address("/feed.json", before=channel.query.before),
         "description": _SUBTITLE,
         "language": "en",

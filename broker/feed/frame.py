@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from broker.words import degrees_text
+
 from .geometry import Position, near
-from .texts import degrees_text, length_text
+from .texts import length_text
 
 LEFT: Final = 20
 TOP: Final = 4

@@ -51,14 +51,19 @@ def towards(start: Position, bearing: float, distance_m: float) -> Position:
 
 def box_around(centre: Point, half_m: float) -> Box:
     """Return a box that holds all that is within `half_m` of a point."""
-    dlat = half_m / metres_per_degree()
-    south, north = centre.lat - dlat, centre.lat + dlat
+    return widened((centre.lat, centre.lon, centre.lat, centre.lon), half_m)
+
+
+def widened(box: Box, by_m: float) -> Box:
+    """Return a box that holds all that is within `by_m` of another."""
+    dlat = by_m / metres_per_degree()
+    south, north = box[0] - dlat, box[2] + dlat
     if south <= -_POLE or north >= _POLE:  # a pole is inside: every longitude is near
         return max(-_POLE, south), -180.0, min(_POLE, north), 180.0
     dlon = dlat / math.cos(math.radians(max(abs(south), abs(north))))
-    if dlon >= 180:  # noqa: PLR2004 - half a turn
+    if width_of(box) + 2 * dlon >= 360:  # noqa: PLR2004 - a whole turn
         return south, -180.0, north, 180.0
-    return south, wrapped(centre.lon - dlon), north, wrapped(centre.lon + dlon)
+    return south, wrapped(box[1] - dlon), north, wrapped(box[3] + dlon)
 
 
 def box_e7(box: Box) -> tuple[int, int, int, int]:

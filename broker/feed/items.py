@@ -9,9 +9,9 @@ from broker.log.history.query import Status
 from broker.wire.encoding import format_time
 from broker.wire.geo import cell_of, circle_area_m2
 from broker.wire.records import Update
+from broker.words import incident_text, place_text, window_text
 
 from .geometry import circle_geometry
-from .texts import incident_text, place_text, window_text
 
 
 @dataclass(frozen=True, slots=True)

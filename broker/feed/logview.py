@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from broker.log.cosigned.panel import CosignerStatus
 from broker.wire.notes import Note, cosigned_at, parse_checkpoint, parse_note
 from broker.wire.proofs import MIRRORS, WITNESSES, Policy, parse_policy
+from broker.words import count_text
 
-from .texts import Moment, ago_text, count_text, moment
+from .texts import Moment, ago_text, moment
 
 SECOND_US = 1_000_000
 _ONE = {WITNESSES: "witness", MIRRORS: "mirror"}
@@ -15,9 +16,10 @@ _ONE = {WITNESSES: "witness", MIRRORS: "mirror"}
 
 @dataclass(frozen=True, slots=True)
 class CosignerView:
-    """A witness or mirror; `at` is its last cosignature, None if there was none. `trouble` is empty where all is well.
+    """A witness or mirror; `at` is its last cosignature, None if there was none.
 
-    `signed` says whether it cosigned the published checkpoint.
+    `keeps_up` says how far behind it is, or what was wrong when it was last asked. `signed` says whether it cosigned
+    the published checkpoint.
     """
 
     name: str
@@ -26,9 +28,8 @@ class CosignerView:
     url: str
     at: Moment | None
     ago: str
-    behind: str
+    keeps_up: str
     signed: bool
-    trouble: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,22 @@ def view_log(
     )
 
 
+def waiting_for(cosigners: Sequence[CosignerStatus], size: int) -> str:
+    """Return whom `size` entries wait for, in words: the cosigners that failed, else those that are behind."""
+    behind = [one for one in cosigners if (one.size or 0) < size]
+    late = [one.name for one in behind if one.error is not None] or [one.name for one in behind]
+    if not late:
+        return "their cosignatures"
+    return late[0] if len(late) == 1 else f"{', '.join(late[:-1])} and {late[-1]}"
+
+
 def _cosigner(one: CosignerStatus, policy: Policy, note: Note | None, size: int, now_us: int) -> CosignerView:
     key = policy.witnesses.get(one.name)
     signed_s = None if note is None or key is None else cosigned_at(note, key)
     at_s = max((time_s for time_s in (signed_s, one.cosigned_s) if time_s is not None), default=None)
     known = max(one.size or 0, size if signed_s is not None else 0)
+    behind = f"{count_text(size - known, 'entry', 'entries')} behind" if known < size else ""
+    trouble = (one.error or "")[:1].upper() + (one.error or "")[1:]
     return CosignerView(
         name=one.name,
         kind=one.kind,
@@ -77,9 +89,8 @@ def _cosigner(one: CosignerStatus, policy: Policy, note: Note | None, size: int,
         url=one.url,
         at=None if at_s is None else moment(at_s * SECOND_US),
         ago="" if at_s is None else ago_text(now_us - at_s * SECOND_US),
-        behind="up to date" if known >= size else f"{count_text(size - known, 'entry', 'entries')} behind",
+        keeps_up=". ".join(said for said in (behind, trouble) if said) or "up to date",
         signed=signed_s is not None,
-        trouble=one.error or "",
     )
 
 

@@ -12,6 +12,10 @@ _TIME = {"type": "string", "format": "date-time", "description": "UTC, to the mi
 _INDEX = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
+_AWAITING: dict[str, Any] = {
+    **_COUNT,
+    "description": "Entries that await their cosignatures: the counts beside this have taken them in already.",
+}
 _TEXTS = {"type": "array", "items": _TEXT}
 _SLUG = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}
 _DEGREES = r"-?(0|[1-9]\d{0,2})(\.\d{1,7})?"
@@ -90,7 +94,10 @@ def _list_parameters() -> list[dict[str, Any]]:
         "since": ("Posted on this day (UTC) or later.", day),
         "until": ("Posted on this day (UTC) or earlier.", day),
         "before": ("Logged before this entry: the next page.", _INDEX),
-        "limit": ("So many on a page.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": PAGE_SIZE}),
+        "limit": (
+            "So many on a page at the most. One that has looked at enough requests ends early; `next` goes on there.",
+            {"type": "integer", "minimum": 1, "maximum": MOST, "default": PAGE_SIZE},
+        ),
     }
     return [
         {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
@@ -119,6 +126,7 @@ def _schemas() -> dict[str, Any]:
             next=_NULLABLE_URL,
         ),
         "AgencyList": _object(
+            awaiting=_AWAITING,
             agencies={
                 "type": "array",
                 "items": _object(
@@ -129,7 +137,7 @@ def _schemas() -> dict[str, Any]:
         "Agency": _object(
             agency=_SLUG, name=_TEXT, domain=_TEXT, contact=_TEXT, admitted={"type": "boolean"}, asked=_COUNT,
             by_status=_counts(), by_incident=_counts(), refused=_counts(), mean_area_m2=_COUNT, mean_window_s=_COUNT,
-            mean_open_s=_COUNT, by_month=_counts(),
+            mean_open_s=_COUNT, by_month=_counts(), awaiting=_AWAITING,
             standing={
                 "type": "array",
                 "items": _object(index=_INDEX, leaf=_LEAF, kind=_TEXT, at=_TIME, by=_TEXT, evidence=_TEXT, key=_TEXT),

@@ -15,11 +15,11 @@ from markupsafe import Markup
 from broker.log.history.lists import Mark
 from broker.log.history.query import COUNTED_CELLS
 from broker.wire.geo import CELL_RESOLUTION, E7
+from broker.words import count_text
 
 from .frame import LEFT, TOP, Bar, Frame, Tick, bar_for, path_of, ticks_of
 from .geometry import Box, Position, cell_box, cell_outline, metres_per_degree, near, width_of, wrapped
 from .query import BoxE7
-from .texts import count_text
 
 FRAME: Final = Frame(336, 300)
 NOWHERE: Final[Box] = (-60.0, -180.0, 75.0, 180.0)

@@ -1,27 +1,27 @@
 """The pages for people. Each works without script; the list's map is better with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.log.errors import LogError
 from broker.log.history.entries import Admitted
-from broker.log.history.lists import Mark
+from broker.log.history.lists import Count, Mark
 from broker.log.history.query import Status
 from broker.wire.encoding import WireError
 from broker.wire.records import INCIDENTS
+from broker.words import incident_text
 
 from .agencyviews import row_of, view_agency
 from .answers import redirect
 from .census import Census
-from .logview import view_log
+from .logview import view_log, waiting_for
 from .overview import Overview, overview
-from .query import FILTERS, PAGE_SIZE, BoxE7, Query, QueryError, area_text, parse_query
+from .query import FILTERS, PAGE_SIZE, BoxE7, Query, QueryError, box_text, parse_query
 from .requestmap import half_width_m, request_map
 from .site import Site
-from .source import COUNTED, Source, mark_of
-from .texts import incident_text
+from .source import Source, mark_of
 from .views import Card, card_of, rules_text, view_request
 
 MAPPED = 120  # circles on the overview
@@ -79,7 +79,7 @@ class Pages:
             row_of(one, self._source.standing(one.agency.agency)[-1], totals.get(one.agency.agency, (0, 0)))
             for one in self._source.agencies()
         ]
-        return self._site.html(request, "agencies.html", rows=rows)
+        return self._site.html(request, "agencies.html", rows=rows, awaiting=self._source.awaiting)
 
     async def agency(self, request: Request) -> Response:
         """Show an agency's public record."""
@@ -89,9 +89,11 @@ class Pages:
             return self._site.missing(request, "The log never admitted an agency of this name.")
         now_us = self._source.now_us()
         record = self._source.record_of(name, now_us=now_us)
-        cards = self._cards(self._source.marks(Query(agency=name), now_us=now_us, limit=AGENCY_LISTED), now_us)
+        cards = self._cards(self._source.page(Query(agency=name), now_us=now_us, limit=AGENCY_LISTED).marks, now_us)
         view = view_agency(standing, record, now_us=now_us)
-        return self._site.html(request, "agency.html", view=view, cards=cards, asked=record.asked)
+        return self._site.html(
+            request, "agency.html", view=view, cards=cards, asked=record.asked, awaiting=self._source.awaiting
+        )
 
     async def log(self, request: Request) -> Response:
         """Show the published checkpoint and who cosigned it."""
@@ -123,11 +125,13 @@ class Pages:
         self, request: Request, query: Query, *, wrong: QueryError | None = None, typed: dict[str, str] | None = None
     ) -> Response:
         now_us = self._source.now_us()
-        marks = self._source.marks(query, now_us=now_us, limit=MAPPED)
-        more = len(marks) > PAGE_SIZE
-        older = query_before(query, marks[PAGE_SIZE - 1].index) if more else None
-        whole = query.before is None and len(marks) < MAPPED
-        count = len(marks) if whole else self._source.count(query, now_us=now_us)
+        page = self._source.page(query, now_us=now_us, limit=MAPPED)
+        marks = page.marks
+        older = marks[PAGE_SIZE - 1].index if len(marks) > PAGE_SIZE else page.stopped
+        if query.before is None and len(marks) < MAPPED:
+            count = Count(len(marks), whole=page.stopped is None)
+        else:
+            count = self._source.count(query, now_us=now_us)
         return self._site.html(
             request,
             "index.html",
@@ -138,21 +142,23 @@ class Pages:
             wrong=wrong,
             cards=self._cards(marks[:PAGE_SIZE], now_us),
             count=count,
-            counted=COUNTED,
-            older=None if older is None else older.to("/"),
+            stopped=page.stopped is not None and not marks[PAGE_SIZE:],
+            older=None if older is None else query_before(query, older).to("/"),
             to_first=query_before(query, None).to("/"),
             map=self._overview(query, marks),
             to_area=to_area(query),
+            awaiting=self._source.awaiting,
+            waiting_for=waiting_for(self._source.cosigners, self._source.size + self._source.awaiting),
             downloads={kind: query_before(query, None).to(f"/feed.{kind}") for kind in ("atom", "json", "geojson")},
             incidents=[(name, incident_text(name)) for name in INCIDENTS],
             statuses=[str(status) for status in Status],
             agencies=[(one.agency.agency, one.agency.name) for one in self._source.agencies()],
         )
 
-    def _overview(self, query: Query, marks: list[Mark]) -> Overview:
+    def _overview(self, query: Query, marks: Sequence[Mark]) -> Overview:
         return overview(self._census.counts, self._census.extent(), marks, area=query.area, cell=query.cell)
 
-    def _cards(self, marks: list[Mark], now_us: int) -> list[Card]:
+    def _cards(self, marks: Sequence[Mark], now_us: int) -> list[Card]:
         said = self._source.updates([mark.leaf for mark in marks])
         texts = self._source.descriptions(marks)
         return [
@@ -182,6 +188,6 @@ def to_area(query: Query) -> Callable[[BoxE7 | None], str]:
     """Return what makes an address of the same list in another area (None: everywhere), from its newest request on."""
     fields = {name: getattr(query, name) for name in Query.__slots__}
     marked = Query(**{**fields, "area": (-1, -1, 0, 0), "cell": None, "before": None}).to("/")
-    before, _, after = marked.partition(area_text((-1, -1, 0, 0)))
+    before, _, after = marked.partition(box_text((-1, -1, 0, 0)))
     everywhere = Query(**{**fields, "area": None, "cell": None, "before": None}).to("/")
-    return lambda area: everywhere if area is None else f"{before}{area_text(area)}{after}"
+    return lambda area: everywhere if area is None else f"{before}{box_text(area)}{after}"

@@ -1,6 +1,7 @@
 """What programs read: feeds, single entries, maps as GeoJSON, and the API. Strict about what it is asked."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from broker.log.history.query import PublicRecord
 from broker.wire.encoding import WireError, format_time, to_base64
 from broker.wire.records import Agency, Refusals
 from broker.wire.records import Request as Posting
+from broker.words import incident_text
 
 from .answers import BRIEF, FEED, IMMUTABLE, Content, answer
 from .channels import ATOM_TYPE, GEO_TYPE, JSON_TYPE, Channel, atom, geojson, json_feed
@@ -22,7 +24,6 @@ from .openapi import openapi
 from .query import Query, QueryError, parse_query
 from .site import TITLE, Site
 from .source import Source
-from .texts import incident_text
 
 JSON = "application/json"
 _FEEDS = {"atom": (ATOM_TYPE, atom), "json": (JSON_TYPE, json_feed), "geojson": (GEO_TYPE, geojson)}
@@ -106,7 +107,7 @@ class Programs:
                     "admitted": admitted, "asked": asked, "open": still_open,
                 }
             )  # fmt: skip
-        return self._json(request, {"agencies": rows})
+        return self._json(request, {"awaiting": self._source.awaiting, "agencies": rows})
 
     async def one_agency(self, request: Request) -> Response:
         """Answer with one agency's public record."""
@@ -116,7 +117,8 @@ class Programs:
         standing = self._source.standing(name)
         if not any(isinstance(one, Admitted) for one in standing):
             return _error(request, 404, "not-found", "the log never admitted an agency of this name")
-        return self._json(request, _agency_json(standing, self._source.record_of(name, now_us=self._source.now_us())))
+        record = self._source.record_of(name, now_us=self._source.now_us())
+        return self._json(request, _agency_json(standing, record) | {"awaiting": self._source.awaiting})
 
     async def log(self, request: Request) -> Response:
         """Answer with the published checkpoint and who cosigned it."""
@@ -147,11 +149,11 @@ class Programs:
 
     def _page(self, query: Query) -> tuple[list[Item], int | None]:
         """Return a page's items, and the entry that the next one comes before."""
-        marks = self._source.marks(query, now_us=self._source.now_us(), limit=query.limit + 1)
-        older = marks[query.limit - 1].index if len(marks) > query.limit else None
-        return self._items(marks[: query.limit]), older
+        page = self._source.page(query, now_us=self._source.now_us(), limit=query.limit + 1)
+        older = page.marks[query.limit - 1].index if len(page.marks) > query.limit else page.stopped
+        return self._items(page.marks[: query.limit]), older
 
-    def _items(self, marks: list[Mark]) -> list[Item]:
+    def _items(self, marks: Sequence[Mark]) -> list[Item]:
         said = self._source.updates([mark.leaf for mark in marks])
         posted = ((mark, self._source.request(mark.leaf)) for mark in marks)
         return [Item(one, mark.status, said.get(mark.leaf, [])) for mark, one in posted if one is not None]

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import h3
 
-from broker.log.history.query import Filter, Status
+from broker.log.history.query import PLACED_CELLS, Filter, Status
 from broker.wire.encoding import WireError, parse_decimal
 from broker.wire.geo import E7
 from broker.wire.records import INCIDENTS
@@ -66,13 +66,15 @@ class Query:
         return any(getattr(self, name) is not None for name in FILTERS)
 
     def filter(self) -> Filter:
-        """Return the book's filter; a cell is only its box there, and has to be looked at more closely."""
-        box = self.area if self.cell is None else box_e7(cell_box(self.cell))
+        """Return the book's filter; small cells, of which it keeps no lists, it is told to look for in a box."""
+        small = self.cell is not None and h3.get_resolution(self.cell) > PLACED_CELLS
+        box = box_e7(cell_box(self.cell)) if self.cell is not None and small else self.area
         return Filter(
             agency=self.agency,
             incident=self.incident,
             status=self.status,
             box=box,
+            cell=self.cell,
             since_us=None if self.since is None else _start_us(self.since),
             until_us=None if self.until is None else _start_us(self.until) + DAY_US,
         )
@@ -83,7 +85,7 @@ class Query:
             "agency": self.agency,
             "incident": self.incident,
             "status": self.status,
-            "area": None if self.area is None else area_text(self.area),
+            "area": None if self.area is None else box_text(self.area),
             "cell": self.cell,
             "since": None if self.since is None else self.since.isoformat(),
             "until": None if self.until is None else self.until.isoformat(),
@@ -121,7 +123,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], *, known: Iterable[str] = (*FI
     return query
 
 
-def area_text(area: BoxE7) -> str:
+def box_text(area: BoxE7) -> str:
     """Return a box as its parameter spells it."""
     return ",".join(_degrees_text(side) for side in area)
 

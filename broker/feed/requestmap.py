@@ -15,10 +15,10 @@ import h3
 from broker.log.history.lists import Mark
 from broker.wire.geo import CELL_RESOLUTION, E7, EARTH_RADIUS_M, Point, cell_of
 from broker.wire.records import Area
+from broker.words import incident_text, place_text
 
 from .frame import LEFT, TOP, Bar, Frame, Tick, bar_for, path_of, ticks_of
 from .geometry import Position, cell_outline
-from .texts import incident_text, place_text
 
 FRAME: Final = Frame(336, 336)
 SHOWN_RADII: Final = 1.7  # from the centre to the frame

@@ -1,7 +1,10 @@
 """The feed's routes."""
 
+from collections.abc import Awaitable, Callable
+from typing import Final
+
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from .answers import answer
@@ -9,6 +12,8 @@ from .pages import Pages
 from .programs import Programs
 from .site import Site
 from .source import Service, Source
+
+_FOR_PROGRAMS: Final = ("/log/", "/inbox/", "/api/")
 
 
 def routes(service: Service) -> list[Route]:
@@ -52,3 +57,18 @@ def routes(service: Service) -> list[Route]:
         Route("/static/{name}", static),
         Route("/style.css", static),
     ]
+
+
+def nowhere(service: Service) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return what answers where no route does: a page, and below what programs ask a plain line.
+
+    It is no route, which would take from others what they refuse for its method, and paths that lack a slash.
+    """
+    site = Site(Source(service))
+
+    async def missing(request: Request, _: Exception) -> Response:
+        if request.url.path.startswith(_FOR_PROGRAMS):
+            return PlainTextResponse("Not Found", 404)
+        return site.missing(request, "Nothing is at this address.")
+
+    return missing

@@ -1,6 +1,5 @@
 """How a page is made: templates, static files under names that carry their hash, and what a browser may do with it."""
 
-import hashlib
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
@@ -8,6 +7,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
+
+from broker.caching import hashed_name
 
 from .answers import BRIEF, IMMUTABLE, PAGE, Content, answer
 from .source import Source
@@ -36,8 +37,7 @@ class Static:
         self._paths: dict[str, str] = {}
         for name, media_type in _STATIC.items():
             body = files("broker.feed").joinpath("static", name).read_bytes()
-            stem, _, suffix = name.rpartition(".")
-            hashed = f"{stem}.{hashlib.sha256(body).hexdigest()[:16]}.{suffix}"
+            hashed = hashed_name(name, body)
             self._files[hashed] = Content(body, media_type, keep=IMMUTABLE, policy=NO_SCRIPT)
             self._files[name] = Content(body, media_type, keep=PAGE, policy=NO_SCRIPT)
             self._paths[name] = f"/static/{hashed}"

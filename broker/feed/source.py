@@ -1,10 +1,14 @@
-"""What the feed reads of the log's service: published entries alone, and little at a time."""
+"""What the feed reads of the log's service: published entries alone, and little at a time.
+
+The book knows entries a moment before they are published: those that await their cosignatures. They are left out, and
+what they changed is undone, with two exceptions: the sums of agencies (`totals`, `record_of`) hold them already, and
+the pages say so while there are any (`awaiting`); and a filter by status goes by what the book says closed a request.
+"""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
 from typing import Final, Protocol
 
 import h3
@@ -12,8 +16,8 @@ import h3
 from broker.log.cosigned.panel import CosignerStatus
 from broker.log.history.book import Book
 from broker.log.history.entries import Admitted, Posted, Revoked
-from broker.log.history.lists import Lists, Mark
-from broker.log.history.query import Filter, PublicRecord, Status, status_of
+from broker.log.history.lists import Count, Lists, Mark, Page
+from broker.log.history.query import COUNTED_CELLS, Filter, PublicRecord, Status, status_of
 from broker.wire.encoding import to_base64
 from broker.wire.geo import E7, Point
 from broker.wire.notes import VerifierKey
@@ -25,7 +29,6 @@ from .query import Query
 
 COUNTED: Final = 1_000  # beyond it a list is just long
 _PARSED = 1_024
-_CHUNK = 200
 _LEAF = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -70,11 +73,17 @@ class Source:
         self._service = service
         self._parsed = lru_cache(_PARSED)(self._parse)
         self._named = lru_cache(_PARSED)(self._name)
+        self._early = lru_cache(1)(self._read_early)
 
     @property
     def size(self) -> int:
         """How many entries the published checkpoint covers."""
         return self._service.log.published_size
+
+    @property
+    def awaiting(self) -> int:
+        """How many entries the book has that await their cosignatures."""
+        return max(0, self._book.size - self.size)
 
     @property
     def origin(self) -> str:
@@ -128,31 +137,26 @@ class Source:
         """Return a published request."""
         return None if self._index(leaf) is None else self._parsed(leaf)
 
-    def marks(self, query: Query, *, now_us: int, limit: int) -> list[Mark]:
-        """Return the newest requests that a query wants, before its `before`."""
+    def page(self, query: Query, *, now_us: int, limit: int) -> Page:
+        """Return the newest requests that a query wants, before its `before`, as far as one answer may look."""
         before = self.size if query.before is None else min(query.before, self.size)
-        if query.cell is None:
-            marks = self._lists.marks(query.filter(), now_us=now_us, before=before, limit=limit)
-        else:
-            marks = list(islice(self._in_cell(query.filter(), query.cell, now_us=now_us, before=before), limit))
-        return self._as_published(marks, now_us)
+        page = self._lists.page(query.filter(), now_us=now_us, before=before, limit=limit)
+        return Page(tuple(self._as_published(page.marks, now_us)), page.stopped)
 
     def nearby(self, centre: Point, half_m: float, *, now_us: int, limit: int) -> list[Mark]:
         """Return the newest requests whose centre is within a small box around a point."""
         wanted = Filter(box=box_e7(box_around(centre, half_m)))
-        return self._lists.marks(wanted, now_us=now_us, before=self.size, limit=limit, near=True)
+        return list(self._lists.page(wanted, now_us=now_us, before=self.size, limit=limit).marks)
 
-    def count(self, query: Query, *, now_us: int) -> int:
-        """Return how many requests a query wants, on all its pages; `COUNTED` where a filter leaves more than that."""
+    def count(self, query: Query, *, now_us: int) -> Count:
+        """Return how many requests a query wants, on all its pages, up to `COUNTED` where it is filtered."""
         if not query.filtered:
-            return self.total()
-        if query.cell is not None:
-            return len(self.marks(_first_page(query), now_us=now_us, limit=COUNTED))
+            return Count(self.total(), whole=True)
         return self._lists.count(query.filter(), now_us=now_us, before=self.size, most=COUNTED)
 
     def total(self) -> int:
         """Return how many requests there are."""
-        return self._lists.total()
+        return self._lists.total() - len(self._early(self._book.size, self.size))
 
     def descriptions(self, marks: Sequence[Mark]) -> dict[int, str]:
         """Return what requests say, by entry."""
@@ -183,16 +187,22 @@ class Source:
         return [one for one in self._book.standing(agency) if one.index < self.size]
 
     def totals(self, *, now_us: int) -> dict[str, tuple[int, int]]:
-        """Return (requests asked, requests open) of every agency that asked."""
+        """Return (requests asked, requests open) of every agency that asked, those that are awaited included."""
         return self._lists.totals(now_us=now_us)
 
     def record_of(self, agency: str, *, now_us: int) -> PublicRecord:
-        """Return what an agency's requests add up to."""
+        """Return what an agency's requests add up to, those that are awaited included."""
         return self._book.record_of(agency, now_us=now_us)
 
     def cells(self) -> dict[str, int]:
         """Return how many requests there are in each H3 cell of resolution `COUNTED_CELLS`."""
-        return self._lists.cells()
+        counts = self._lists.cells()
+        for mark in self._early(self._book.size, self.size):
+            cell = h3.latlng_to_cell(mark.lat_e7 / E7, mark.lon_e7 / E7, COUNTED_CELLS)
+            counts[cell] -= 1
+            if not counts[cell]:
+                del counts[cell]
+        return counts
 
     @property
     def _book(self) -> Book:
@@ -202,7 +212,12 @@ class Source:
     def _lists(self) -> Lists:
         return self._service.book.lists
 
-    def _as_published(self, marks: list[Mark], now_us: int) -> list[Mark]:
+    def _read_early(self, known: int, published: int) -> tuple[Mark, ...]:
+        """Return the requests among entries that nobody can read yet, of `known` entries: few, and the newest."""
+        newest = self._lists.page(Filter(), now_us=0, limit=known - published).marks if known > published else ()
+        return tuple(mark for mark in newest if mark.index >= published)
+
+    def _as_published(self, marks: Sequence[Mark], now_us: int) -> Sequence[Mark]:
         """Undo what entries that nobody can read yet have changed: the book knows them before the public does."""
         if self._book.size <= self.size:
             return marks
@@ -228,17 +243,6 @@ class Source:
     def _parse(self, leaf: str) -> Posted | None:
         return self._book.request(leaf)
 
-    def _in_cell(self, wanted: Filter, cell: str, *, now_us: int, before: int) -> Iterator[Mark]:
-        resolution = h3.get_resolution(cell)
-        while True:
-            chunk = self._lists.marks(wanted, now_us=now_us, before=before, limit=_CHUNK)
-            yield from (
-                mark for mark in chunk if h3.latlng_to_cell(mark.lat_e7 / E7, mark.lon_e7 / E7, resolution) == cell
-            )
-            if len(chunk) < _CHUNK:
-                return
-            before = chunk[-1].index
-
 
 def mark_of(posted: Posted, status: Status) -> Mark:
     """Return a request's mark."""
@@ -253,7 +257,3 @@ def published_status(kinds: Sequence[str], expires_us: int, now_us: int) -> Stat
     """Return what a request is by the updates that were published of it."""
     closed = next((kind for kind in ("withdrawn", "resolved") if kind in kinds), None)
     return status_of(closed, expires_us, now_us)
-
-
-def _first_page(query: Query) -> Query:
-    return Query(**{name: getattr(query, name) for name in Query.__slots__ if name != "before"})

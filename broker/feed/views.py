@@ -9,19 +9,19 @@ from broker.wire.encoding import to_base64
 from broker.wire.geo import Point, circle_area_m2
 from broker.wire.records import Update
 from broker.wire.rules import DAY_US, Limits
-
-from .texts import (
-    EXCLUDED,
-    Moment,
+from broker.words import (
     area_text,
     count_text,
-    day,
+    day_text,
+    days_text,
     duration_text,
+    excluded_text,
     incident_text,
-    moment,
     place_text,
     window_text,
 )
+
+from .texts import Moment, moment
 
 Standing = Sequence[Admitted | Revoked]
 _EXCERPT = 220  # characters
@@ -135,7 +135,7 @@ def view_request(
         ),
         description=tuple(line for line in request.description.split("\n") if line.strip()),
         post_text="first post of this case" if posted.post == 1 else "second and last post of this case",
-        date=day(request.start),
+        date=day_text(request.start),
         start=moment(request.start),
         end=moment(request.end),
         area=area_text(circle_area_m2(request.area.radius_m)),
@@ -145,9 +145,9 @@ def view_request(
         purpose=request.purpose,
         retention=count_text(request.retention_days, "day"),
         sharing=request.sharing,
-        excludes=tuple(EXCLUDED.get(code, code) for code in request.excludes),
+        excludes=tuple(excluded_text(code) for code in request.excludes),
         expires=moment(request.expires_at),
-        open_for=duration_text(request.expires_at - request.posted_at),
+        open_for=days_text(request.expires_at - request.posted_at),
         centre=place_text(request.area.centre),
         updates=tuple(UpdateView(one.kind, one.note, moment(one.at), index) for index, one in updates),
         admission=view_admission(posted.admission, standing),

@@ -46,6 +46,7 @@ class FakeLog:
     retry_after: str = "3"
     posts: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    checkpoint_headers: list[str] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down == "before":
@@ -58,6 +59,7 @@ class FakeLog:
         if path == "policy":
             return httpx.Response(200, text=POLICY_TEXT)
         if path == "checkpoint":
+            self.checkpoint_headers.append(request.headers.get("cache-control", ""))
             return httpx.Response(200, content=self.log.note())
         if path.startswith("proof/"):
             return self._proof(path.removeprefix("proof/"))

@@ -106,13 +106,15 @@ def revocation(*, agency: str = "northtown-police", at_us: int = NOW_US) -> byte
     return record.sign(OPERATOR_KEY)
 
 
-def make_folder(path: Path, *, agency: str = "northtown-police") -> AgencyFolder:
+def make_folder(
+    path: Path, *, agency: str = "northtown-police", contact: str = "desk@northtown.example"
+) -> AgencyFolder:
     return init(
         path,
         agency=agency,
         name="Northtown Police",
         domain="northtown.example",
-        contact="desk@northtown.example",
+        contact=contact,
         log_url="http://broker/log",
         inbox_url="http://broker/inbox",
         policy=POLICY_TEXT,

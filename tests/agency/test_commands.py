@@ -21,6 +21,8 @@ from broker.commands.agencypost import RequestFlags
 from broker.errors import user_errors
 from broker.terminal import run_app
 from broker.wire.encoding import format_time
+from broker.wire.merkle import leaf_hash
+from tests.agency.support import make_request
 
 HOUR_US = 3_600_000_000
 VALUES = {
@@ -120,10 +122,12 @@ def test_a_page_to_look_at(folder: AgencyFolder, tmp_path: Path, capsys: pytest.
         (("update", "abcdef", "--note", "x", "--answered", "--resolved"), "give one of"),
         (("update", "abcdef", "--note", "x", "--answered"), "no request of this agency begins with 'abcdef'"),
         (("withdraw", "abc"), "latchstring agency list"),
-        (("post", *flags(start="noon", end=None)), "--start: start: 'noon' is no date and time"),
+        (("post", *flags(start="noon", end=None)), "--start: 'noon' is no date and time"),
         (("post", *flags(end="2026-01-01 10:00")), "has no time zone"),
+        (("post", *flags(end="2026-01-01 10:00")), "with a zone: --zone Europe/Berlin"),
+        (("open", "nowhere.age", "--out", "x"), "no such file; 'latchstring agency fetch' brings bundles"),
         (("post", "nowhere.toml"), "nowhere.toml can't be read"),
-        (("post", *flags(case="")), "--case: case: is empty"),
+        (("post", *flags(case="")), "--case: is empty"),
         (("post", *flags(), "--wait", "-1"), "give seconds, such as --wait 120"),
         (("fetch", "abcdef"), "no request of this agency"),
     ],
@@ -183,3 +187,24 @@ def test_asked_at_a_terminal(folder: AgencyFolder, answer: str, sent: bool) -> N
     assert (b"you did not say yes" in printed) is not sent
     assert (b"cannot be reached" in printed) is sent
     assert (folder.path / "requests").exists() is sent
+
+
+def test_a_folder_that_is_no_agencys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was given as --dir is named, and what to give."""
+    for command in ("list", "status"):
+        _, lines = refused(capsys, command, "--dir", tmp_path)
+        assert lines == [
+            f"broker: {tmp_path} is no agency's folder; give --dir the folder that 'latchstring agency init' made"
+        ]
+
+
+def test_another_case_is_advised(folder: AgencyFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    """Posts that were never confirmed count too, and the refusal says what a new case needs."""
+    for number in (1, 2):
+        request = make_request(folder.recipient(), case="26-0001").model_copy(update={"retention_days": number})
+        envelope = request.sign(folder.signing_key())
+        place = folder.request_folder(leaf_hash(envelope).hex())
+        place.mkdir(parents=True)
+        (place / "request.dsse.json").write_bytes(envelope)
+    _, lines = refused(capsys, "post", "--dir", folder.path, *flags(), "--check")
+    assert lines[1].endswith("the most there may be (a new case needs another --case) [posts-per-case]")

@@ -1,5 +1,6 @@
 """An agency's folder: made once, private, and read back strictly."""
 
+import json
 import stat
 import subprocess
 from pathlib import Path
@@ -35,6 +36,22 @@ def test_application(tmp_path: Path) -> None:
     assert told["recipient"] == folder.recipient()
     record = folder.as_admitted(NOW_US)
     assert (record.agency, record.contact) == (told["agency"], told["contact"])
+
+
+def test_the_application_is_kept(tmp_path: Path) -> None:
+    """What the operator needs lies in the folder too, and an `init` that is refused says where."""
+    folder = make_folder(tmp_path / "agency")
+    file = folder.path / "application.json"
+    assert json.loads(file.read_text()) == application(folder)
+    with pytest.raises(AgencyError, match=f"its application is {file}"):
+        make_folder(folder.path)
+
+
+def test_a_contact_elsewhere(tmp_path: Path) -> None:
+    """An address outside the domain is refused before there are keys."""
+    with pytest.raises(AgencyError, match=r"--contact: me@mail\.example is no address in"):
+        make_folder(tmp_path / "agency", contact="me@mail.example")
+    assert not (tmp_path / "agency").exists()
 
 
 def test_never_overwritten(tmp_path: Path) -> None:
@@ -90,7 +107,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     (folder.path / "policy.txt").write_text("log\n")
     with pytest.raises(AgencyError, match=r"policy\.txt"):
         folder.policy()
-    with pytest.raises(AgencyError, match="can't be read"):
+    with pytest.raises(AgencyError, match="is no agency's folder"):
         AgencyFolder.load(tmp_path / "nowhere")
 
 

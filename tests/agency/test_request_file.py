@@ -131,8 +131,8 @@ def test_every_mistake_is_told(tmp_path: Path) -> None:
         f"{path}: start: 'now' is no date and time": "+02:00",
         f"{path}: case: is missing": "26-001234",
         f"{path}: radius: is not a key that is known here; did you mean radius_m?": "",
-        "--zone: zone: 'Berlin' is no time zone; did you mean Europe/Berlin?": "UTC",
-        "--retention-days: retention_days: ": "30",
+        "--zone: 'Berlin' is no time zone; did you mean Europe/Berlin?": "UTC",
+        "--retention-days: ": "30",
     }
     assert len(lines) == len(expected), lines
     for said, hint in expected.items():

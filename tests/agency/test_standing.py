@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from broker.agency import AgencyError, AgencyFolder, RemoteError, Standing, post, read_standing
 from broker.agency.listing import listed
 from broker.agency.rotate import is_rotating, next_public_key, settle
-from broker.agency.standing import _Tree
+from broker.agency.standing import _Tree, kept_standing
+from broker.wire.cosigning import CACHED_US
 from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import leaf_hash
 from broker.wire.records import RefusalCount, Refusals
@@ -28,8 +29,8 @@ from tests.agency.support import (
 )
 
 
-def read(folder: AgencyFolder, log: FakeLog) -> Standing:
-    return read_standing(folder, log=log.client())
+def read(folder: AgencyFolder, log: FakeLog, *, now_us: int = NOW_US) -> Standing:
+    return read_standing(folder, log=log.client(), now_us=now_us)
 
 
 def test_admitted_and_revoked(folder: AgencyFolder) -> None:
@@ -50,7 +51,39 @@ def test_admitted_and_revoked(folder: AgencyFolder) -> None:
     standing = read(folder, log)
     assert standing.in_force is None
     assert standing.refused == {"area": 3}
-    assert [one.index for one in standing.said] == [3, 4, 5]
+    assert [one.index for one in standing.said] == [3, 5]
+    log.log.add(refused.model_copy(update={"since": NOW_US + 1, "until": NOW_US + 2}).sign(OPERATOR_KEY))
+    assert read(folder, log).refused == {"area": 6}
+    assert kept_standing(folder) == read(folder, log)
+
+
+def test_refusals_without_end(folder: AgencyFolder) -> None:
+    """However often the log counts refusals, what is kept of them stays as small as the list of rules."""
+    log = FakeLog()
+    counts = (RefusalCount(code="area", count=1), RefusalCount(code="window", count=2))
+    kept = []
+    for number in range(40):
+        record = Refusals(agency=folder.settings.id, since=NOW_US + number, until=NOW_US + number + 1, counts=counts)
+        log.log.add(record.sign(OPERATOR_KEY))
+        read(folder, log)
+        kept.append((folder.path / "log.json").stat().st_size)
+    assert kept[-1] - kept[0] < 500
+    assert kept_standing(folder).refused == {"area": 40, "window": 80}
+
+
+def test_no_more_is_written_than_is_read(folder: AgencyFolder) -> None:
+    """A log that would fill the disk is refused before, and what was kept can still be read."""
+    log = FakeLog()
+    read(folder, log)
+    kept = (folder.path / "log.json").read_bytes()
+    long = "🔑" * 200
+    for number in range(1_100):
+        record = folder.as_admitted(NOW_US + number)
+        changes = {"name": long, "admitted_by": long, "evidence": long}
+        log.log.entries.append(record.model_copy(update=changes).sign(OPERATOR_KEY))
+    with pytest.raises(AgencyError, match="ask its operator"):
+        read(folder, log)
+    assert (folder.path / "log.json").read_bytes() == kept
 
 
 def test_what_a_revocation_ends(folder: AgencyFolder) -> None:
@@ -85,11 +118,10 @@ def test_only_what_is_new_is_read(folder: AgencyFolder) -> None:
         log.log.entries.append(b"entry %d" % number)
     read(folder, log)
     assert [path for path in log.paths if path.startswith("tile/")] == [
-        "tile/entries/000", "tile/entries/001", "tile/entries/002.p/190",
-    ]  # fmt: skip
-    log.paths.clear()
-    read(folder, log)
-    assert log.paths == ["checkpoint"]
+        "tile/entries/002.p/190",
+        "tile/entries/000",
+        "tile/entries/001",
+    ]
     log.log.add(admission(public_bytes(folder.signing_key())))
     log.paths.clear()
     standing = read(folder, log)
@@ -98,20 +130,38 @@ def test_only_what_is_new_is_read(folder: AgencyFolder) -> None:
 
 
 def test_a_log_that_went_back(folder: AgencyFolder) -> None:
-    """A smaller log, or one that says something else at the same size, is not believed; both notes are kept."""
+    """A smaller log, or one that says something else at the same size, is not believed; the first such note stays."""
     log = FakeLog()
     log.log.add(admission(public_bytes(folder.signing_key())))
     read(folder, log)
     kept = (folder.path / "log.json").read_bytes()
     log.log.entries.pop()
+    smaller = log.log.note()
+    late_us = NOW_US + CACHED_US + 1
     with pytest.raises(AgencyError, match="had 3 before"):
-        read(folder, log)
+        read(folder, log, now_us=late_us)
     log.log.add(b"something else")
     log.log.add(b"and more")
     with pytest.raises(AgencyError, match="something else than before"):
-        read(folder, log)
-    assert (folder.path / "conflict.note").read_bytes() == log.log.note()
+        read(folder, log, now_us=late_us)
+    assert (folder.path / "conflict.note").read_bytes() == smaller
     assert (folder.path / "log.json").read_bytes() == kept
+
+
+def test_a_cache_that_lags(folder: AgencyFolder) -> None:
+    """Less than before, soon after more was shown, changes nothing and accuses nobody; no cache is asked for it."""
+    log = FakeLog()
+    log.log.add(admission(public_bytes(folder.signing_key())))
+    before = read(folder, log)
+    kept = (folder.path / "log.json").read_bytes()
+    entry = log.log.entries.pop()
+    assert read(folder, log, now_us=NOW_US + CACHED_US) == before
+    assert before.in_force is not None
+    assert (folder.path / "log.json").read_bytes() == kept
+    assert not (folder.path / "conflict.note").exists()
+    log.log.add(entry)
+    assert read(folder, log, now_us=NOW_US + 2 * CACHED_US) == before
+    assert set(log.checkpoint_headers) == {"no-cache"}
 
 
 def test_entries_that_are_not_what_was_signed(folder: AgencyFolder) -> None:

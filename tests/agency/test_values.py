@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.agency.values import check_zone, degrees, moment_us, place, span_us, square_miles_m2
-from broker.agency.words import place_text
 from broker.wire.encoding import EPOCH, format_time, parse_time
 from broker.wire.geo import Point
 from broker.wire.rules import HOUR_US, MINUTE_US
+from broker.words import place_text
 
 SEVEN_PM = parse_time("2026-05-28T17:00:00.000000Z")
 

@@ -62,7 +62,7 @@ def test_confirmed_later(folder: AgencyFolder) -> None:
 
 
 def test_another_request_of_the_case_is_noticed(folder: AgencyFolder) -> None:
-    """One that is not confirmed and says something else is named before a case is posted again."""
+    """One that is not confirmed and says something else is named, and counts, before a case is posted again."""
     log, time = FakeLog(unpublished=10_000), FakeTime()
     request = make_request(folder.recipient())
     with pytest.raises(AwaitingError) as caught:
@@ -73,7 +73,8 @@ def test_another_request_of_the_case_is_noticed(folder: AgencyFolder) -> None:
     another = request.model_copy(update={"case": "26-0002"})
     assert unconfirmed(known, later) == unconfirmed(known, another) == []
     assert [one.leaf for one in unconfirmed(known, moved)] == [caught.value.leaf]
-    assert earlier_posts(known, request.case) == 0
+    assert (earlier_posts(known, later), earlier_posts(known, another)) == (0, 0)
+    assert earlier_posts(known, moved) == 1
 
 
 def test_a_log_that_forgot(folder: AgencyFolder) -> None:
@@ -120,6 +121,26 @@ def test_outdated_envelopes_are_replaced(folder: AgencyFolder, code: str) -> Non
     posted = post(folder, request.model_copy(update={"posted_at": NOW_US + HOUR_US}), log=client)
     assert [(leaf, confirmed) for leaf, _, confirmed in requests(folder)] == [(posted.leaf, True)]
     assert posted.leaf != old
+
+
+def test_what_was_logged_and_called_refused_is_not_posted_again(folder: AgencyFolder) -> None:
+    """Somebody on the way logs the envelope and tells us that it came too late: a new one would be the second post."""
+    log = FakeLog(down="after")
+    request = make_request(folder.recipient())
+    with pytest.raises(UnreachableError):
+        post(folder, request, log=log.client())
+    ((old, _, _),) = requests(folder)
+    log.down = ""
+
+    def late(sent: httpx.Request) -> httpx.Response:
+        if sent.method == "POST":
+            return httpx.Response(422, json={"error": {"code": "posted-late", "message": "too late"}})
+        return log(sent)
+
+    client = LogClient("http://broker/log", policy=folder.policy(), http=http(late))
+    posted = post(folder, request.model_copy(update={"posted_at": NOW_US + HOUR_US}), log=client)
+    assert posted.leaf == old
+    assert [(leaf, confirmed) for leaf, _, confirmed in requests(folder)] == [(old, True)]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,25 @@ async def test_mistakes() -> None:
     assert "did you mean Europe/Berlin?" in page.texts["fault-zone"]
 
 
+async def test_the_zone_is_asked_for() -> None:
+    """Without script no zone is taken for granted: it is empty, required, and the one thing to mend if left so."""
+    page = (await ask()).text
+    assert re.search(r'id="zone" name="zone" type="text" value="" required', page)
+    answer = await ask(changed(zone=""))
+    assert answer.status_code == 422
+    links = re.findall(r'<li><a href="#([a-z_]+)">', answer.text)
+    assert links == ["zone"]
+    assert 'id="command"' not in answer.text
+
+
+async def test_the_window_in_both_zones() -> None:
+    """The result tells the window by the clocks of the zone and in UTC."""
+    told = Page((await ask(changed())).text).texts["window"]
+    assert "28 May 2026, 19:00 to 20:30 Europe/Berlin, which is 28 May 2026, 17:00 to 18:30 UTC" in told
+    late = Page((await ask(changed(start="2026-05-28T23:30", end="2026-05-29T00:30"))).text).texts["window"]
+    assert "28 May 2026, 23:30 to 29 May 2026, 00:30 Europe/Berlin, which is 28 May 2026, 21:30 to 22:30 UTC" in late
+
+
 async def test_the_logs_history_counts() -> None:
     """A case that was posted twice is told before anybody signs."""
     book = a_book()

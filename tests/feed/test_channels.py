@@ -172,3 +172,26 @@ def test_pages_of_each_kind_follow_one_another(site: Site, http: httpx.Client) -
     assert not [link for link in rest.feed.links if link.rel == "next"]
     feed = http.get("/feed.json").json()
     assert json.loads(http.get(feed["next_url"]).content)["items"][-1]["id"] == site.leaves[-1]
+
+
+@pytest.mark.parametrize("asked", ["", "?limit=5", "?limit=5&before=40&agency=springfield-pd", "?cell=841f1d5ffffffff"])
+def test_every_link_of_every_channel_leads_somewhere(site: Site, http: httpx.Client, asked: str) -> None:
+    """Whatever a feed was asked for, each address in it is answered, the page for people among them."""
+    feed = http.get(f"/feed.json{asked}").json()
+    atom = ET.fromstring(http.get(f"/feed.atom{asked}").content)
+    links = {
+        feed["home_page_url"],
+        feed["feed_url"],
+        feed.get("next_url"),
+        http.get(f"/feed.geojson{asked}").json().get("next"),
+        http.get(f"/api/requests{asked}").json()["next"],
+        *(link.get("href") for link in atom.iter(f"{ATOM}link")),
+        *(author.findtext(f"{ATOM}uri") for author in atom.iter(f"{ATOM}author")),
+    }
+    for item in feed["items"]:
+        more = item["_latchstring"]
+        links |= {item["url"], more["about"], more["envelope"], more["proof"], *(one["url"] for one in item["authors"])}
+    for link in sorted(link for link in links if link is not None):
+        assert link.startswith(site.url)
+        assert http.get(link).status_code == 200, link
+    assert "limit" not in feed["home_page_url"]

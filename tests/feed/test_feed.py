@@ -7,8 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from broker.feed import routes
+from broker.feed import nowhere, routes
+from broker.feed.source import Source
+from broker.log.cosigned.panel import CosignerStatus
 from broker.log.history.book import Book
 from broker.log.history.query import Filter, Status
 from broker.log.service import LogService
@@ -156,7 +161,7 @@ async def test_a_request_page_says_whether_its_agency_is_still_admitted(
 ) -> None:
     """A newer key is told, and so is a revocation, which closes what was open."""
     leaf = await logged(service, asked())
-    await logged(service, admission(now_us=NOW_US, evidence="rotated in person"))
+    await logged(service, admission(now_us=NOW_US, name="Springfield Police", evidence="rotated in person"))
     assert "Still admitted, by a newer record" in (await page(client, f"/requests/{leaf}")).text
     await logged(service, revocation(now_us=NOW_US + MINUTE_US))
     shown = (await page(client, f"/requests/{leaf}")).text
@@ -212,6 +217,57 @@ async def test_what_no_checkpoint_covers_is_not_shown(tmp_path: Path) -> None:
         service.log.unpublished = 0
         assert newest in (await client.get("/")).text
         assert (await client.get(f"/requests/{newest}")).status_code == 200
+    service.book.close()
+
+
+async def test_the_list_says_for_whom_entries_wait(tmp_path: Path) -> None:
+    """While entries await the quorum the start page names the cosigner that they wait for."""
+    service = SimulatedService(Book(tmp_path / "book"))
+    fill(service.book, 3)
+    service.log.unpublished = 2
+    service.cosigners = [CosignerStatus("ben.example.org", "mirror", "", "", size=1, error="it can't be reached")]
+    transport = httpx.ASGITransport(Starlette(routes=routes(service)))
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        assert "2 entries wait for ben.example.org" in (await client.get("/")).text
+        service.log.unpublished = 0
+        assert "wait for ben.example.org" not in (await client.get("/")).text
+    service.book.close()
+
+
+async def test_an_address_of_nothing_has_the_sites_frame(tmp_path: Path) -> None:
+    """Where no route answers a page does, below what programs ask a line; other answers are left as they are."""
+    service = SimulatedService(Book(tmp_path / "book"))
+
+    async def taken(_: Request) -> Response:
+        return Response("taken")
+
+    app = Starlette(
+        routes=[Route("/inbox", taken, methods=["POST"]), *routes(service)], exception_handlers={404: nowhere(service)}
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL) as client:
+        found = await page(client, "/nowhere", status=404)
+        assert "Nothing is at this address" in found.text
+        assert (await client.get("/api/nowhere")).text == "Not Found"
+        assert (await client.get("/inbox")).status_code == 405
+        assert (await client.get("/about/")).status_code == 307
+    service.book.close()
+
+
+async def test_counts_are_of_what_is_published(tmp_path: Path) -> None:
+    """The list's and the map's counts leave out what awaits its cosignatures; where sums hold it, they say so."""
+    service = SimulatedService(Book(tmp_path / "book"))
+    fill(service.book, 8)
+    source = Source(service)
+    transport = httpx.ASGITransport(Starlette(routes=routes(service)))
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        for unpublished in (0, 1, 3, 8):
+            service.log.unpublished = unpublished
+            listed = (await client.get("/api/requests?limit=100")).json()["requests"]
+            assert len(listed) == source.total() == sum(source.cells().values()) == 8 - unpublished
+            assert 0 not in source.cells().values()
+            for path in ("/agencies", "/agencies/springfield-pd"):
+                assert (await client.get(f"/api{path}")).json()["awaiting"] == unpublished
+                assert ("cosignatures; the counts" in (await client.get(path)).text) == (unpublished > 0)
     service.book.close()
 
 

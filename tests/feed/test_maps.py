@@ -2,20 +2,27 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import h3
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from broker.feed.census import Census
 from broker.feed.frame import LEFT, TOP, bar_for
 from broker.feed.geometry import enclosing, towards
 from broker.feed.overview import FRAME, NOWHERE, Overview, overview
+from broker.feed.query import Query
 from broker.feed.requestmap import RequestMap, half_width_m, request_map
+from broker.feed.source import Source
+from broker.log.history.book import Book
 from broker.log.history.lists import Mark
 from broker.log.history.query import Status
 from broker.wire.geo import E7
 from broker.wire.records import Area
+from tests.feed.simulator import SimulatedService
+from tests.log.support import NOW_US, admission, asked
 
 LATS = st.integers(-90 * E7, 90 * E7)
 LONS = st.integers(-180 * E7, 180 * E7)
@@ -103,6 +110,25 @@ def test_an_overview_can_be_drawn_of_anywhere(places: list[tuple[float, float]])
         south, west, north, east = cell.area
         assert -90 * E7 <= south < north <= 90 * E7
         assert west != east
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize(
+    ("lat", "lon"), [(52.5163, 13.3777), (52.5163, 13.42), (0.0, 179.9999), (-17.0, -180.0), (89.99, 5.0)]
+)
+def test_each_listed_circle_is_seen(tmp_path: Path, count: int, lat: float, lon: float) -> None:
+    """The first view of a list shows the circles of all its requests, though they all lie in one cell."""
+    book = Book(tmp_path / "book")
+    book.apply(0, admission())
+    for number in range(count):
+        area = {"lat_e7": round(lat * E7), "lon_e7": round(lon * E7) + number * 200, "radius_m": 144}
+        book.apply(book.size, asked(case=f"26-{number}", area=area))
+    source = Source(SimulatedService(book))
+    marks = source.page(Query(), now_us=NOW_US, limit=9).marks
+    census = Census(source)
+    drawn = overview(census.counts, census.extent(), marks)
+    assert len(marks) == str(drawn.circles).count("<ellipse") == count
+    book.close()
 
 
 def test_an_overview_of_nothing_shows_the_world() -> None:
