@@ -58,6 +58,7 @@ async def run(
             httpx.AsyncClient(trust_env=False) as http,
             contextlib.AsyncExitStack() as stack,
         ):
+            await _claim(storage, folder / "log")  # before the book, which is its writer's
             service = log.LogService(
                 sequencer=sequencer,
                 operator=keys.operator,
@@ -82,7 +83,10 @@ async def run(
                 stylesheet=static.path("style.css"),
                 icon=static.path("icon.svg"),
             )
-            app = Starlette(routes=[*log.routes(service, storage), *inbox.routes(box), *asking, *feed.routes(service)])
+            app = Starlette(
+                routes=[*log.routes(service, storage), *inbox.routes(box), *asking, *feed.routes(service)],
+                exception_handlers={404: feed.nowhere(service)},
+            )
             facts = facts_of(keys, panel, settings, url=url, mqtt_port=outlet.port)
             await _serve(
                 app,
@@ -105,6 +109,13 @@ def _storage(folder: Path, section: LogSection) -> log.Storage:
 
 def _timing(section: LogSection) -> log.CosignTiming:
     return log.CosignTiming(ask_s=section.cosign_within_s, again_every_s=section.recosign_every_s)
+
+
+async def _claim(storage: log.Storage, folder: Path) -> None:
+    try:
+        await asyncio.to_thread(storage.claim)
+    except OSError as error:
+        raise SettingsError(f"{error.filename or folder} can't be used: {error.strerror}") from error
 
 
 async def _start(service: log.LogService, folder: Path) -> None:

@@ -101,7 +101,7 @@ def read_all(folder: Path, home: Path) -> Reading:
     with State.open(home / "state.db") as state:
         follower = follow(folder, state)
         before_mb, began_s = _peak_mb(), time.process_time()
-        head = follower.hear((folder / "head").read_bytes(), own=True)
+        head = follower.hear((folder / "head").read_bytes(), own=True).more
         if head is None:
             raise SystemExit("the benchmark's own log was refused")
         while follower.size < head.size:

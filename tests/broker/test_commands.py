@@ -1,6 +1,7 @@
 """The commands' mistakes: each a user's error ends in one line on standard error, and exit status 1."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,24 @@ def test_an_address_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[s
     given = ("--policy", tmp_path / "policy.txt", "--operator-key", key)
     assert "Invalid port" in fail(capsys, "log", "verify", "http://[::1", *given)
     assert str(facts) in fail(capsys, "log", "verify", "http://[::1", "--neighbourhood", facts, "--since", facts / "x")
+
+
+def test_an_address_without_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody listens the address is named, and where logs are to be found."""
+    FACTS.write(tmp_path)
+    with socket.socket() as taken:  # bound, and not listened on
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        said = fail(capsys, "log", "verify", url, "--neighbourhood", tmp_path / "neighbourhood.json")
+    assert f"no log at {url}: {url}/checkpoint: " in said
+    assert "a neighbourhood's is at its address and /log, a mirror's below its address as its 'ready' line says" in said
+
+
+def test_cosigners_ask_for_the_neighbourhood_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run too early, a mirror and a witness name the neighbourhood.json that is missing, whatever else is."""
+    for kind in ("mirror", "witness"):
+        said = fail(capsys, kind, "run", "--dir", tmp_path / kind, "--neighbourhood", tmp_path / "neighbourhood.json")
+        assert f"{tmp_path / 'neighbourhood.json'} can't be read" in said
 
 
 def test_errors_of_tasks_are_told_like_others() -> None:

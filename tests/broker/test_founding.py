@@ -117,7 +117,7 @@ def test_an_invitation_that_was_tampered_with_stops_the_start(hood: Path, tmp_pa
 def test_the_commands_say_what_a_checkpoint_needs(
     hood: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each change of the cosigners ends with the quorum that it makes."""
+    """Each change of the cosigners says the quorum that it makes, and for whom it holds."""
     identity(tmp_path, "w.example.org")
     identity(tmp_path, "m.example.org", kind="mirror")
 
@@ -128,11 +128,14 @@ def test_the_commands_say_what_a_checkpoint_needs(
         return capsys.readouterr().out.splitlines()
 
     files = [str(tmp_path / name / "cosigner.json") for name in ("w.example.org", "m.example.org")]
-    *invited, quorum = said("invite", *files)
+    *invited, quorum, since = said("invite", *files)
     assert [line.split()[:3] for line in invited] == [
         ["invited", "witness", "w.example.org,"],
         ["invited", "mirror", "m.example.org,"],
     ]
     assert quorum.endswith("cosigned by 1 of 1 witnesses and 1 of 1 mirrors")
+    assert "next start" in since
     assert said("dismiss", "w.example.org")[-1].endswith("cosigned by 1 of 1 mirrors")
-    assert said("dismiss", "m.example.org")[-1].endswith("cosigned by nobody")
+    _, nobody, warning = said("dismiss", "m.example.org")
+    assert nobody.endswith("cosigned by nobody")
+    assert "--unwitnessed" in warning

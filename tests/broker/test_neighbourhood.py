@@ -120,7 +120,7 @@ def test_a_second_process_on_one_log_ends_with_one_line(tmp_path: Path) -> None:
         assert (second.returncode, second.stdout) == (1, "")
         *events, said = second.stderr.splitlines()
         assert said.startswith("broker: ")
-        assert "in use by another sequencer" in said
+        assert "in use by another 'latchstring broker run'" in said
         assert all(event.startswith("{") for event in events)
         assert (tmp_path / FACTS_NAME).read_bytes() == facts
         first.send_signal(signal.SIGTERM)
