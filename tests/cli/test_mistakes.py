@@ -34,7 +34,7 @@ def run(arguments: list[str], folder: Path, **environment: str) -> subprocess.Co
         ([*INIT[:5], "91", *INIT[6:], "--source", "scene:empty-porch", "--owner", "good.json"], "device.lat"),
         (["owner", "init", "--out", "HOME", "--passphrase-file", "open.txt"], "chmod 600"),
         (["owner", "init", "--out", "/proc/nowhere", "--passphrase-file", "secret.txt"], "/proc/nowhere"),
-        (["agency", "post", "--dir", "HOME"], "agency.toml"),
+        (["agency", "post", "--dir", "HOME"], "agency init"),
         (["log", "verify", "HOME"], "--neighbourhood"),
         (["broker", "run", "--dir", "/proc/nowhere"], "/proc/nowhere"),
         (["broker", "mosquitto", "access.toml", "--out", "HOME", "--port", "0"], "no address to listen on"),
