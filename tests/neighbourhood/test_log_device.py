@@ -32,7 +32,8 @@ def test_a_device_reads_a_witnessed_log_by_itself(parties: Parties) -> None:
     told = parties.json("device", "log", "--home", str(parties.home("porch")))
     assert (told["witnessed"], told["needs_mirror"], told["read"], told["void"]) == (True, True, 2, 0)
     assert told["evidence"] == []
-    assert "by witness.example.org, mirror.example.org" in parties.run("device", "status", "--home", str(parties.home("porch")))
+    status = parties.run("device", "status", "--home", str(parties.home("porch")))
+    assert "by witness.example.org, mirror.example.org" in status
 
     parties.stop("hood")
 
