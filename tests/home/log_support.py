@@ -89,3 +89,16 @@ def fill(hood: NeighbourhoodSimulator, count: int) -> None:
     """Append so many entries that count for nothing, but take their place."""
     for number in range(count):
         hood.log.append(b"entry %d" % (len(hood.log.entries) + number))
+
+
+async def offered(house: Household) -> str:
+    leaf, payload = house.hood.announced()
+    await house.look((leaf, payload))
+    assert house.states() == {leaf: "offered"}
+    return leaf
+
+
+def secretly(house: Household, at: int) -> tuple[str, bytes]:
+    """Announce a request that is in another log of the same keys, which is the public one up to entry `at`."""
+    secret = NeighbourhoodSimulator(log=house.hood.log.fork(at))
+    return secret.announced(case="secret")
