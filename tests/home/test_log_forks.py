@@ -4,8 +4,8 @@ import pytest
 
 from device.consent.errors import ConsentError
 from device.logreader import CHUNK_BUNDLES
+from tests.consent.decisions import approval, approve
 from tests.consent.support import OWNER
-from tests.consent.test_desk import approval, approve
 from tests.home.log_support import Household, fill, offered, secretly
 
 

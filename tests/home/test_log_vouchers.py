@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from device.consent.errors import ConsentError
+from tests.consent.decisions import approval, approve
 from tests.consent.support import OWNER
-from tests.consent.test_desk import approval, approve
 from tests.home.log_support import Household, fill, offered
 from tests.simulators import NOW_US, LogSimulator, NeighbourhoodSimulator
 
