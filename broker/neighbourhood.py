@@ -7,10 +7,9 @@ what can be made anew from the log.
 import asyncio
 import contextlib
 import gc
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ from broker.founding import facts_of, load_keys, load_panel
 from broker.http import Server, share_descriptors
 from broker.log.history.entries import Revoked
 from broker.outlet import Outlet, open_outlet
+from broker.serving import listening, stopped_by_signals
 from broker.settings import LogSection, NeighbourhoodSettings, SettingsError
 from broker.wire.records import Agency, Request
 from broker.wire.rules import DAY_US
@@ -49,7 +49,10 @@ async def run(
     keys, panel = load_keys(folder), load_panel(folder, settings.log)
     stop = asyncio.Event()
     connections = share_descriptors()
-    with _listening(settings) as sock, _signals(stop):
+    with (
+        listening(settings.http.host, settings.http.port, flag="--http-port") as sock,
+        stopped_by_signals(stop),
+    ):
         url = settings.http.url or f"http://{settings.http.host}:{sock.getsockname()[1]}"
         storage = _storage(folder, settings.log)
         sequencer = log.Sequencer(storage, key=keys.log, origin=settings.log.origin, panel=panel)
@@ -214,28 +217,3 @@ class _Book:
             return question()
 
         return asyncio.run_coroutine_threadsafe(asked(), self._loop).result()
-
-
-@contextlib.contextmanager
-def _listening(settings: NeighbourhoodSettings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:  # named, or asyncio sets no NODELAY
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((settings.http.host, settings.http.port))
-        except OSError as error:
-            where = f"{settings.http.host}:{settings.http.port}"
-            raise SettingsError(f"can't listen on {where}: {error.strerror}; choose another --http-port") from error
-        yield sock
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)

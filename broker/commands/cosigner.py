@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import signal
-import socket
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ from broker.facts import Facts, read_facts
 from broker.http import Server, share_descriptors
 from broker.log.witness.answer import LogKeys
 from broker.log.witness.identity import Identity, create_identity
+from broker.serving import listening, stopped_by_signals
 from broker.settings import SettingsError
 from broker.terminal import say
 from broker.wire.cosigning import Kind, mirror_prefix
@@ -98,7 +97,7 @@ async def _serve(
     with contextlib.ExitStack() as unstarted:
         for one in beside:
             unstarted.callback(one.close)  # harmless once it has ended
-        with _listening(host, port) as sock, _signals(stop):
+        with listening(host, port, flag="--port") as sock, stopped_by_signals(stop):
             async with asyncio.TaskGroup() as tasks:
                 until_stop = [tasks.create_task(one) for one in beside]
                 tasks.create_task(server.serve(sockets=[sock]), name="http")
@@ -111,28 +110,3 @@ async def _serve(
                 server.should_exit = True
                 for task in until_stop:
                     task.cancel()
-
-
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:  # named, or asyncio sets no NODELAY
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host, port))
-        except (OSError, OverflowError) as error:
-            why = error.strerror if isinstance(error, OSError) else "no such port"
-            raise SettingsError(f"can't listen on {host}:{port}: {why}; choose another --port") from error
-        yield sock
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)

@@ -20,8 +20,8 @@ from broker.wire.rules import Limits, check_agency
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """An agency's record, in force from entry `index` on. `envelope` is what the operator signed."""
+class _AgencyRecord:
+    """An agency's record at entry `index`; `envelope` is what the operator signed."""
 
     index: int
     agency: Agency
@@ -31,6 +31,18 @@ class Admission:
     def open(cls, index: int, envelope: bytes, *, operator_key: bytes) -> Self:
         """Check the operator's signature; raises WireError."""
         return cls(index, Agency.open(envelope, key=operator_key), envelope)
+
+
+class Admission(_AgencyRecord):
+    """One that is in force from its entry on."""
+
+    __slots__ = ()
+
+
+class Suspended(_AgencyRecord):
+    """One that can't be taken: from its entry on nothing of its agency counts."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +57,6 @@ class Ended:
     def open(cls, index: int, envelope: bytes, *, operator_key: bytes) -> Self:
         """Check the operator's signature; raises WireError."""
         return cls(index, Revocation.open(envelope, key=operator_key), envelope)
-
-
-@dataclass(frozen=True, slots=True)
-class Suspended:
-    """An admission that can't be taken: from entry `index` on nothing of its agency counts."""
-
-    index: int
-    agency: Agency
-    envelope: bytes
-
-    @classmethod
-    def open(cls, index: int, envelope: bytes, *, operator_key: bytes) -> Self:
-        """Check the operator's signature; raises WireError."""
-        return cls(index, Agency.open(envelope, key=operator_key), envelope)
 
 
 Standing = Admission | Ended | Suspended
