@@ -73,7 +73,8 @@ class _Page:
         self._now_us = now_us
         self._limits = limits
         self._templates = Environment(
-            loader=ChoiceLoader([PackageLoader("broker.ask"), PackageLoader("broker.agency")]),
+            # An agency's preview is the agency's, and the head of every page the feed's.
+            loader=ChoiceLoader([PackageLoader(room) for room in ("broker.ask", "broker.agency", "broker.feed")]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
