@@ -56,12 +56,13 @@ def test_privacy_forgets_the_pictures() -> None:
     assert list(labelling.answers(START_US + 60 * S)) == []
 
 
-@pytest.mark.parametrize("labels", ["model", "shape"])
+# The model's process has nine seconds from the best pictures to the middle of the quiet, however busy the machine is.
+@pytest.mark.parametrize(("labels", "speed"), [("model", 0.6), ("shape", 2)])
 @pytest.mark.slow
-def test_a_visitor_is_labelled_by_the_end_of_the_event(labels: Labels) -> None:
+def test_a_visitor_is_labelled_by_the_end_of_the_event(labels: Labels, speed: float) -> None:
     """Filmed at its own pace, an event's last phase says who it was, and who says so; before, nobody had looked."""
     out: list[Output] = []
-    settings = FilmSettings(labels=labels, capture=CaptureSettings(seed=1), speed=2)
+    settings = FilmSettings(labels=labels, capture=CaptureSettings(seed=1), speed=speed)
     film = Film(parse_source("scene:driveway-walker"), settings=settings, new_id=Ids(), sink=out.append)
     film.start()
     assert film.join(30)
