@@ -15,14 +15,13 @@ from broker.wire.encoding import WireError
 from broker.wire.merkle import leaf_hash
 from broker.wire.notes import MAX_NOTE_BYTES, Checkpoint
 from broker.wire.proofs import MAX_POLICY_BYTES, MAX_PROOF_BYTES, Policy, verify_proof
-from broker.wire.tiles import MAX_ENTRY_BYTES, TILE_WIDTH, Tile, decode_entries
+from broker.wire.tiles import MAX_ENTRIES_BYTES, TILE_WIDTH, Tile, decode_entries
 
 from .errors import AwaitingError, RemoteError, UnreachableError
 from .line import NOT_FOUND, UNAVAILABLE, Line
 
 _PAUSE_S = 2
 _LONGEST_PAUSE_S = 15
-_MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +111,12 @@ class LogClient:
         """Return the first `width` entries of bundle `number`; nothing in them is checked yet."""
         wanted = Tile("entries", number, width)
         try:
-            data, has = self._line.exchange("GET", f"/{wanted.path}", max_bytes=_MAX_BUNDLE_BYTES), width
+            data, has = self._line.exchange("GET", f"/{wanted.path}", max_bytes=MAX_ENTRIES_BYTES), width
         except RemoteError as error:
             if error.status != NOT_FOUND or width == TILE_WIDTH:
                 raise
             full = Tile("entries", number)  # it has grown since, and the partial one may be gone
-            data, has = self._line.exchange("GET", f"/{full.path}", max_bytes=_MAX_BUNDLE_BYTES), TILE_WIDTH
+            data, has = self._line.exchange("GET", f"/{full.path}", max_bytes=MAX_ENTRIES_BYTES), TILE_WIDTH
         try:
             return decode_entries(data, width=has)[:width]
         except WireError as error:

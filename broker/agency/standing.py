@@ -14,9 +14,10 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from broker.wire.cosigning import went_back
+from broker.wire.edge import Edge
 from broker.wire.encoding import WireError, from_base64, to_base64
 from broker.wire.envelopes import KEY_BYTES, Envelope, parse_envelope
-from broker.wire.merkle import EMPTY_ROOT, leaf_hash, node_hash
+from broker.wire.merkle import leaf_hash
 from broker.wire.records import Agency, Digest, Refusals, Request, Revocation
 from broker.wire.tiles import TILE_WIDTH
 
@@ -108,7 +109,7 @@ def read_standing(
         if went_back(checkpoint.size, shown=state.size, shown_us=state.shown_us, now_us=now_us):
             raise _conflict(folder, note, f"the log has {checkpoint.size} entries where it had {state.size} before")
         return _standing(state)
-    tree = _Tree(state.size, [bytes.fromhex(one) for one in state.edge])
+    edge = Edge(state.size, tuple(bytes.fromhex(one) for one in state.edge))
     said, refused = list(state.said), dict(state.refused)
     operator_key = _operator_key(folder)
     last = -(-checkpoint.size // TILE_WIDTH) if checkpoint.size > state.size else 0
@@ -116,55 +117,30 @@ def read_standing(
     part = checkpoint.size % TILE_WIDTH
     newest = {last - 1: log.entries(last - 1, part)} if last and part else {}
     for number in range(state.size // TILE_WIDTH, last):
-        entries = newest.get(number) or log.entries(number, TILE_WIDTH)
-        for entry in entries[tree.size - number * TILE_WIDTH :]:
+        bundle = newest.get(number) or log.entries(number, TILE_WIDTH)
+        entries = bundle[edge.size - number * TILE_WIDTH :]
+        for index, entry in enumerate(entries, edge.size):
             match _word_on(folder.settings.id, entry, operator_key):
                 case Refusals(counts=counts):
                     for one in counts:
                         refused[one.code] = refused.get(one.code, 0) + one.count
                 case Agency() | Revocation():
-                    said.append((tree.size, to_base64(entry)))
-            tree.add(leaf_hash(entry))
-        told(tree.size, checkpoint.size)
-    if tree.root() != checkpoint.root:
+                    said.append((index, to_base64(entry)))
+        edge = edge.extended((0, leaf_hash(entry)) for entry in entries)
+        told(edge.size, checkpoint.size)
+    if edge.root != checkpoint.root:
         raise _conflict(folder, note, "the log's entries don't lead to the root that its checkpoint signs")
     new = _State(
         note=note.decode(),
-        size=tree.size,
+        size=edge.size,
         shown_us=now_us,
-        edge=tuple(one.hex() for one in tree.roots),
+        edge=tuple(one.hex() for one in edge.hashes),
         said=tuple(said),
         refused=refused,
     )
     if new.size != state.size or not state.note:
         _save(folder, new)
     return _standing(new)
-
-
-class _Tree:
-    """A Merkle tree's right edge: the roots of its complete subtrees, largest first."""
-
-    def __init__(self, size: int, roots: list[bytes]) -> None:
-        self.size = size
-        self.roots = roots
-
-    def add(self, leaf: bytes) -> None:
-        """Take in the next leaf hash."""
-        at = self.size
-        while at & 1:
-            leaf = node_hash(self.roots.pop(), leaf)
-            at >>= 1
-        self.roots.append(leaf)
-        self.size += 1
-
-    def root(self) -> bytes:
-        """Return the root of all."""
-        if not self.roots:
-            return EMPTY_ROOT
-        folded = self.roots[-1]
-        for one in reversed(self.roots[:-1]):
-            folded = node_hash(one, folded)
-        return folded
 
 
 def _conflict(folder: AgencyFolder, note: bytes, what: str) -> AgencyError:

@@ -8,7 +8,7 @@ import httpx
 
 from broker.wire.merkle import HASH_BYTES
 from broker.wire.notes import MAX_NOTE_BYTES
-from broker.wire.tiles import MAX_ENTRY_BYTES, TILE_WIDTH
+from broker.wire.tiles import MAX_ENTRIES_BYTES, TILE_WIDTH
 
 from .errors import LogReadError
 from .storage.folder import CHECKPOINT_PATH
@@ -16,7 +16,6 @@ from .storage.folder import CHECKPOINT_PATH
 ANSWER_S = 120.0  # for a whole file, however it trickles
 SILENCE_S = 20.0
 _MAX_TILE_BYTES = TILE_WIDTH * HASH_BYTES
-_MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
 
 LogReader = Callable[[str], bytes]
 """Returns the file at a path (`checkpoint`, `tile/...`); raises LogReadError where it can't."""
@@ -71,7 +70,7 @@ def http_reader(
 def _most_bytes(path: str) -> int:
     if path == CHECKPOINT_PATH:
         return MAX_NOTE_BYTES
-    return _MAX_BUNDLE_BYTES if path.startswith("tile/entries/") else _MAX_TILE_BYTES
+    return MAX_ENTRIES_BYTES if path.startswith("tile/entries/") else _MAX_TILE_BYTES
 
 
 def _demand(path: str, total: int, most: int) -> None:

@@ -18,6 +18,7 @@ from .merkle import HASH_BYTES, node_hash
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
 MAX_ENTRY_BYTES = 65_535
+MAX_ENTRIES_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)  # of an entry bundle
 MAX_LEVEL = 63
 _INDEX_FORM = re.compile(r"(?:x\d{3}/)*\d{3}", re.ASCII)
 

@@ -19,6 +19,7 @@ from typing import Literal, Protocol
 
 import structlog
 
+from broker.wire.edge import Edge
 from broker.wire.geo import Point
 from broker.wire.proofs import parse_proof
 from broker.wire.records import Request
@@ -29,7 +30,6 @@ from device.vault.state import State, Transaction
 from .errors import NotReadYetError, RefusedError
 from .matching import ClipSpan, concerns, matching_clips
 from .policy import HouseholdPolicy, ended, refusals
-from .reading.edge import Edge
 from .reading.follower import Follower
 from .requests import CLOSABLE, RequestState, RequestStore, Step
 from .trust import Trust, VerifiedRequest

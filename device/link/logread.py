@@ -17,12 +17,11 @@ import httpx
 
 from broker.wire.encoding import WireError
 from broker.wire.notes import MAX_NOTE_BYTES
-from broker.wire.tiles import MAX_ENTRY_BYTES, TILE_WIDTH, Tile, decode_entries
+from broker.wire.tiles import MAX_ENTRIES_BYTES, TILE_WIDTH, Tile, decode_entries
 
 from .errors import LogUnreadable
 
 CHECKPOINT: Final = "checkpoint"
-MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 ANSWER_S: Final = 30.0
 HEAD_S: Final = 5.0  # so small an answer is there at once, or not at all
 GONE: Final = frozenset({404, 410})
@@ -118,7 +117,7 @@ class LogReading:
 
 
 def _most(tile: Tile) -> int:
-    return MAX_BUNDLE_BYTES if tile.level == "entries" else tile.hash_bytes
+    return MAX_ENTRIES_BYTES if tile.level == "entries" else tile.hash_bytes
 
 
 async def _body(response: httpx.Response, where: LogAddress, path: str, most: int) -> bytes:

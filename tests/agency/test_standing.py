@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from broker.agency import AgencyError, AgencyFolder, RemoteError, Standing, post, read_standing
 from broker.agency.listing import listed
 from broker.agency.rotate import is_rotating, next_public_key, settle
-from broker.agency.standing import _Tree, kept_standing
+from broker.agency.standing import kept_standing
 from broker.wire.cosigning import CACHED_US
+from broker.wire.edge import Edge
 from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import leaf_hash
 from broker.wire.records import RefusalCount, Refusals
@@ -201,9 +202,9 @@ def test_any_growth(tmp_path_factory: pytest.TempPathFactory, steps: list[int]) 
             log.log.entries.append(b"entry %d" % len(log.log.entries))
         assert read(folder, log).size == len(log.log.entries)
         state = json.loads((folder.path / "log.json").read_text())
-        tree = _Tree(state["size"], [bytes.fromhex(one) for one in state["edge"]])
-        tree.add(leaf_hash(b"next"))
-        assert tree.size == len(log.log.entries) + 1
+        edge = Edge(state["size"], tuple(bytes.fromhex(one) for one in state["edge"]))
+        edge = edge.extended([(0, leaf_hash(b"next"))])
+        assert edge.size == len(log.log.entries) + 1
 
 
 def test_rotation(folder: AgencyFolder) -> None:

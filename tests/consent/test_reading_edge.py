@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.wire.edge import Edge
 from broker.wire.encoding import WireError
 from broker.wire.merkle import leaf_hash, root_hash
 from device.consent.reading.edge import (
     PLANNED_BUNDLES,
-    Edge,
     ahead,
     beginning,
     hold_to,

@@ -10,9 +10,8 @@ import h11
 import pytest
 
 from broker.wire.notes import MAX_NOTE_BYTES
-from broker.wire.tiles import Tile, encode_entries
+from broker.wire.tiles import MAX_ENTRIES_BYTES, Tile, encode_entries
 from device.link import LogAddress, LogReading, LogUnreadable
-from device.link.logread import MAX_BUNDLE_BYTES
 from tests.mqtt.certificates import Authority
 from tests.simulators import LogSimulator
 
@@ -170,7 +169,7 @@ async def test_an_endless_answer_ends(told: bool) -> None:
     async with reading(answer) as (files, server):
         with pytest.raises(LogUnreadable, match=f"more than the {MAX_NOTE_BYTES} bytes"):
             await files.checkpoint(server.address)
-        assert sent < MAX_BUNDLE_BYTES
+        assert sent < MAX_ENTRIES_BYTES
 
 
 async def test_a_drop_now_and_then_is_too_slow() -> None:

@@ -11,11 +11,10 @@ from broker.log.errors import LogReadError
 from broker.log.storage.folder import CHECKPOINT_PATH
 from broker.wire.merkle import HASH_BYTES
 from broker.wire.notes import MAX_NOTE_BYTES
-from broker.wire.tiles import MAX_ENTRY_BYTES, TILE_WIDTH, Tile
+from broker.wire.tiles import MAX_ENTRIES_BYTES, TILE_WIDTH, Tile
 
 ANSWER_S = 60.0  # for a whole file, however it trickles
 SILENCE_S = 20.0
-_MAX_BUNDLE_BYTES = TILE_WIDTH * (MAX_ENTRY_BYTES + 2)
 _GONE = {httpx.codes.NOT_FOUND, httpx.codes.GONE}
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -58,7 +57,7 @@ class LogSource:
 
     async def tile(self, tile: Tile) -> bytes | None:
         """Return a tile or bundle, None if the log does not have it (any more); raises LogReadError."""
-        most = _MAX_BUNDLE_BYTES if tile.level == "entries" else TILE_WIDTH * HASH_BYTES
+        most = MAX_ENTRIES_BYTES if tile.level == "entries" else TILE_WIDTH * HASH_BYTES
         return await self._get(tile.path, most)
 
     async def close(self) -> None:

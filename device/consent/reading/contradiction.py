@@ -8,17 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from broker.wire.cosigning import went_back
+from broker.wire.edge import Edge, Node
 from broker.wire.encoding import to_base64
 from broker.wire.merkle import HashReader
 from broker.wire.notes import Checkpoint
-from broker.wire.rules import MINUTE_US
 
-from .edge import Edge, Node, nodes, other_history
+from .edge import nodes, other_history
 from .heads import Head
 from .kept import Kept, checkpoint_in
 
 ROLLBACK: Final = "rollback"  # the one kind that an honest log may be accused of
-CACHED_US: Final = 10 * MINUTE_US  # no cache on the way keeps a head for so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ def gone_back(kept: Kept, note: bytes, checkpoint: Checkpoint, *, now_us: int) -
 
     That alone proves nothing: a cache may be stuck. It is for the owner to see, and for the log to put right.
     """
-    if kept.own_note is None or checkpoint.size >= kept.shown or now_us <= kept.own_us + CACHED_US:
+    back = went_back(checkpoint.size, shown=kept.shown, shown_us=kept.own_us, now_us=now_us)
+    if kept.own_note is None or not back:
         return None
     what = f"the log went back from {kept.shown} to {checkpoint.size} entries"
     return _accusation(what, (kept.own_note, note), kept.edge, kind=ROLLBACK)

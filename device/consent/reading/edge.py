@@ -1,65 +1,19 @@
-"""How far a log was read: its right edge (a compact range), and proofs that another head grew from it. Pure.
+"""How far a log was read, and proofs that another head grew from there. Pure.
 
-An edge holds the roots of the complete subtrees that make up a tree, left to right: some twenty hashes for a million
-entries, and enough to go on hashing. A head is reached from an edge by the entries between the two, or by the hashes of
-their subtrees, which stand in the log's tiles.
+A head is reached from an edge by the entries between the two, or by the hashes of their subtrees, which stand in the
+log's tiles.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
+from broker.wire.edge import Edge, Node
 from broker.wire.encoding import WireError
-from broker.wire.merkle import EMPTY_ROOT, HASH_BYTES, HashReader, node_hash
+from broker.wire.merkle import HashReader
 from broker.wire.tiles import MAX_LEVEL, TILE_HEIGHT, TILE_WIDTH, Tile, fold, tile_for_hash
 
-Node = tuple[int, bytes]  # level, hash
 PLANNED_BUNDLES: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """The complete subtrees of a tree of `size` leaves; the k-th from the right covers the k-th set bit of `size`."""
-
-    size: int = 0
-    hashes: tuple[bytes, ...] = ()
-
-    def __post_init__(self) -> None:
-        if len(self.hashes) != self.size.bit_count():
-            raise WireError(f"a tree of {self.size} leaves has {self.size.bit_count()} complete subtrees at its edge")
-
-    @property
-    def root(self) -> bytes:
-        """The tree's root."""
-        if not self.hashes:
-            return EMPTY_ROOT
-        folded = self.hashes[-1]
-        for one in reversed(self.hashes[:-1]):
-            folded = node_hash(one, folded)
-        return folded
-
-    def extended(self, nodes: Iterable[Node]) -> "Edge":
-        """Return the edge after some more subtrees, each of which must begin where one of its level may."""
-        size, stack = self.size, list(self.hashes)
-        for level, value in nodes:
-            if size & ((1 << level) - 1):
-                raise WireError(f"no subtree of level {level} begins at leaf {size}")
-            at, merged = size >> level, value
-            while at & 1:
-                merged = node_hash(stack.pop(), merged)
-                at >>= 1
-            stack.append(merged)
-            size += 1 << level
-        return Edge(size, tuple(stack))
-
-    def encode(self) -> bytes:
-        """Return the hashes as bytes."""
-        return b"".join(self.hashes)
-
-    @classmethod
-    def decode(cls, size: int, data: bytes) -> Self:
-        """Return what `encode` wrote of a tree of `size` leaves; raises WireError."""
-        return cls(size, tuple(data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from broker.wire.edge import Edge
 from broker.wire.encoding import WireError
 from broker.wire.merkle import HashReader, leaf_hash
 from broker.wire.proofs import MIRRORS, Policy
@@ -25,7 +26,7 @@ from device.consent.errors import ConsentError
 from device.vault.state import State
 
 from .contradiction import ROLLBACK, Accusation, contradicted, gone_back, no_beginning, passed_by, unfollowed
-from .edge import Edge, Plan, beginning, hold_to, plan_growth
+from .edge import Plan, beginning, hold_to, plan_growth
 from .freshness import stale
 from .heads import SECOND_US, Head, Heard, Outcome, cosigners, gather, signed_by_log
 from .kept import Evidence, Kept, Logged, PublicRecord, read_on

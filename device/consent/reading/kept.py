@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from broker.wire.edge import Edge
 from broker.wire.notes import Checkpoint, parse_checkpoint, parse_note
 from broker.wire.records import Update
 
-from .edge import Edge
 from .lessons import Lesson, Requested
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from broker.wire.edge import Edge
 from broker.wire.encoding import WireError
 from broker.wire.records import Update
 from broker.wire.rules import DAY_US, Limits
@@ -24,7 +25,6 @@ from device.consent.requests import SCHEMA as REQUESTS
 from device.vault.state import Row, Schema, State, Transaction
 
 from .contradiction import Accusation
-from .edge import Edge
 from .kept import Evidence, Kept, Logged, PublicRecord, checkpoint_in
 from .lessons import Lesson, Requested, Said, Stood, TurnedAway
 from .register import Admission, Ended, Register, Standing, Suspended, agency_of
