@@ -155,10 +155,16 @@ def signed_by(note: Note, key: VerifierKey) -> bool:
 
 def cosigned_at(note: Note, key: VerifierKey) -> int | None:
     """Return the POSIX time of the cosignature by `key`, None if there is none; raises as `signed_by` does."""
+    found = cosignature_by(note, key)
+    return None if found is None else found[1]
+
+
+def cosignature_by(note: Note, key: VerifierKey) -> tuple[Signature, int] | None:
+    """Return the cosignature by `key` and its POSIX time, None if there is none; raises as `signed_by` does."""
     if key.kind != COSIGNATURE_V1:
         return None
     found = _signature_by(note, key)
-    return None if found is None else int.from_bytes(found.signature[:_TIME_BYTES], "big")
+    return None if found is None else (found, int.from_bytes(found.signature[:_TIME_BYTES], "big"))
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

@@ -19,7 +19,7 @@ import httpx
 from broker.log.storage.folder import CHECKPOINT_PATH
 from broker.wire.cosigning import ADD_CHECKPOINT, SIZE_TYPE, AddCheckpoint, Kind, add_lines, mirror_prefix
 from broker.wire.encoding import WireError, parse_decimal
-from broker.wire.notes import MAX_NOTE_BYTES, Checkpoint, Note, Signature, cosigned_at, parse_checkpoint, parse_note
+from broker.wire.notes import MAX_NOTE_BYTES, Checkpoint, Note, Signature, cosignature_by, parse_checkpoint, parse_note
 from broker.wire.proofs import Cosigner
 
 from .panel import CosignTiming
@@ -131,13 +131,9 @@ class CosignerClient:
 
 
 def learnt(note: Note, cosigner: Cosigner) -> Cosigned | None:
-    """Return a cosigner's newest cosignature of a note; raises WireError where one under its name is false."""
-    at_s = cosigned_at(note, cosigner.key)
-    if at_s is None:
-        return None
-    stamp = at_s.to_bytes(8, "big")
-    mine = (one for one in note.signatures if (one.name, one.key_id) == (cosigner.key.name, cosigner.key.id))
-    return Cosigned(parse_checkpoint(note.text), next(one for one in mine if one.signature.startswith(stamp)), at_s)
+    """Return a cosigner's cosignature of a note; raises WireError where one under its name is false."""
+    found = cosignature_by(note, cosigner.key)
+    return None if found is None else Cosigned(parse_checkpoint(note.text), *found)
 
 
 def _taken(head: Head, lines: bytes, cosigner: Cosigner) -> Cosigned:

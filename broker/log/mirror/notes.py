@@ -15,6 +15,7 @@ from broker.wire.notes import (
     VerifierKey,
     check_key_name,
     cosign_note,
+    cosignature_by,
     cosigned_at,
     parse_note,
 )
@@ -57,11 +58,10 @@ class MirrorSigner:
         if isinstance(head, Refusal):
             raise WireError(head.message)
         note = parse_note(data, what="stored checkpoint")
-        at_s = cosigned_at(note, self.verifier)
-        if at_s is None:
+        found = cosignature_by(note, self.verifier)
+        if found is None:
             raise WireError("it is not cosigned with this mirror's key")
-        own = next(one for one in note.signatures if _is_of(one, self.verifier))
-        return Served(head, own, at_s, witness_lines(note, apart_from=[self.verifier, *logs[head.checkpoint.origin]]))
+        return Served(head, *found, witness_lines(note, apart_from=[self.verifier, *logs[head.checkpoint.origin]]))
 
 
 def witness_lines(
@@ -90,7 +90,3 @@ def _holds(note: Note, one: Signature, key: VerifierKey | None) -> bool:
         return cosigned_at(Note(note.text, (one,)), key) is not None
     except WireError:
         return False
-
-
-def _is_of(one: Signature, key: VerifierKey) -> bool:
-    return one.name == key.name and one.key_id == key.id
