@@ -11,9 +11,9 @@ def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> Non
     """Configure structlog for this process."""
     out = sys.stderr if stream is None else stream
     on_terminal = out.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
-    )
+    # A plain traceback: the ornate one shows what the variables hold, and that may be a passphrase or a picture.
+    for_people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: structlog.typing.Processor = for_people if on_terminal else structlog.processors.JSONRenderer()
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

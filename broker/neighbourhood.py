@@ -22,6 +22,7 @@ from broker.clock import system_now_us
 from broker.facts import FACTS_NAME, Facts, read_facts
 from broker.founding import facts_of, load_keys, load_panel
 from broker.http import Server, share_descriptors
+from broker.log.errors import LogError
 from broker.log.history.entries import Revoked
 from broker.outlet import Outlet, open_outlet
 from broker.serving import listening, stopped_by_signals
@@ -34,6 +35,7 @@ __all__ = ["FACTS_NAME", "Facts", "read_facts", "run"]
 logger = structlog.get_logger()
 
 SWEEP_EVERY_S = 600.0
+TELL_EVERY_S = 60.0
 
 T = TypeVar("T")
 
@@ -152,6 +154,7 @@ async def _serve(
             tasks.create_task(outlet.run(service.announcer.reconnected), name="mqtt-outlet"),
             tasks.create_task(service.run(), name="announcer"),
             tasks.create_task(_sweep(box), name="inbox-sweep"),
+            tasks.create_task(_tell_deletions(box, service), name="deletions"),
         ]
         tasks.create_task(server.serve(sockets=[sock]), name="http")
         await server.listening.wait()
@@ -170,6 +173,19 @@ async def _sweep(box: inbox.Inbox) -> None:
             await asyncio.to_thread(box.sweep)
         except inbox.InboxError as error:  # a disk that fails is no reason to stop log and feed
             logger.warning("sweep_failed", error=str(error))
+
+
+async def _tell_deletions(box: inbox.Inbox, service: log.LogService) -> None:
+    """Have the log say how many asked for deletion: this is all that the inbox ever tells it.
+
+    An inbox that is run apart from a log keeps its notices for the agencies, and nobody logs them.
+    """
+    while True:
+        try:
+            await service.tell_deletions(box.deletions.taken())
+        except (LogError, OSError) as error:
+            logger.warning("deletions_not_logged", error=str(error))
+        await asyncio.sleep(TELL_EVERY_S)
 
 
 class _Book:

@@ -1,6 +1,7 @@
 """An agency's tools: ask in public, fetch what was shared, open and check it. A library; the commands are elsewhere."""
 
 from .check import ClipReport, FileReport
+from .deletions import fetch_notices, notice_about
 from .errors import AgencyError, AwaitingError, BundleError, RemoteError, RequestFileError, UnreachableError
 from .fetch import Fetched, FetchError, fetch
 from .inboxclient import BundleInfo, InboxClient
@@ -39,10 +40,12 @@ __all__ = [
     "UnreachableError",
     "application",
     "fetch",
+    "fetch_notices",
     "fetch_policy",
     "init",
     "load_request_file",
     "new_http",
+    "notice_about",
     "open_bundle",
     "post",
     "preview",

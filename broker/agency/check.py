@@ -9,7 +9,7 @@ from broker.wire.merkle import leaf_hash
 from broker.wire.proofs import Policy, verify_proof
 from broker.wire.records import Release, SharedClip
 
-from .seals import AlteredError, check_chain, check_pictures, parse_segments
+from .seals import AlteredError, check_chain, check_length, check_pictures, parse_segments
 from .tarball import PROOF, RELEASE, REQUEST, SEGMENTS, Member
 
 Seal = Literal["sealed as filmed", "derived", "altered", "unproven"]
@@ -30,7 +30,8 @@ class FileReport:
 class ClipReport:
     """One clip: when it was filmed by the device's clock, and whether it is as filmed.
 
-    "derived": re-encoded or changed, as the release says itself, for the reasons in `transformations`.
+    "derived": re-encoded or changed, as the release says itself, by what stands in `transformations`; it was made from
+    segments whose chain holds, and whether it shows what they do can't be checked.
     "altered": the pictures are not those that were signed. "unproven": there is no sound chain to compare with.
     """
 
@@ -129,6 +130,8 @@ class BundleCheck:
                 raise WireError("the release names a file twice")
         if not {clip.file for clip in release.clips} <= {file.name for file in release.files}:
             raise WireError("the release names a clip without its digest")
+        if any(all(not clip.start <= at_us < clip.end for clip in release.clips) for at_us in release.rings):
+            raise WireError("the release tells of a ring that none of its clips shows")
         return release
 
     def _check_clip(self, name: str, release: Release, *, altered: bool) -> str:
@@ -150,7 +153,8 @@ class BundleCheck:
                 self._segments = parse_segments(self._read(SEGMENTS))
             statements = check_chain(self._segments.get(clip.file, ()), clip, release)
             if clip.transformations:
-                return "derived", "; ".join(clip.transformations)
+                check_length(self._folder / clip.file, clip)
+                return "derived", _derived_note(clip)
             check_pictures(self._folder / clip.file, statements)
         except WireError as error:
             return "unproven", str(error)
@@ -162,3 +166,13 @@ class BundleCheck:
         if name not in self._sizes:
             raise WireError(f"{name} is missing")
         return (self._folder / name).read_bytes()  # capped when it was unpacked
+
+
+def _derived_note(clip: SharedClip) -> str:
+    segments = (
+        f"segment {clip.first_seq}"
+        if clip.first_seq == clip.last_seq
+        else f"segments {clip.first_seq} to {clip.last_seq}"
+    )
+    done = "; ".join(clip.transformations)
+    return f"{done}. Said to be made from {segments}, whose chain holds; its pictures can't be checked against them"

@@ -11,12 +11,12 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.files import PRIVATE_FILE, sync_folder
-from broker.wire.encoding import to_base64
-from broker.wire.inbox import AUTH_SCHEME, MAX_BUNDLE_BYTES
+from broker.wire.encoding import WireError, from_base64, to_base64
+from broker.wire.inbox import AUTH_SCHEME, MAX_BUNDLE_BYTES, MAX_NOTICE_BYTES
 from broker.wire.records import Fetch
 
 from .errors import AgencyError, RemoteError, UnreachableError
-from .line import PARTIAL, Line
+from .line import NOT_FOUND, PARTIAL, Line
 
 MAX_BUNDLES = 10_000
 _ID_LENGTH = 32
@@ -57,6 +57,23 @@ class InboxClient:
         if len(body["bundles"]) > MAX_BUNDLES:
             raise RemoteError(f"{self._line.url} lists more than {MAX_BUNDLES} bundles")
         return tuple(_bundle_info(entry, self._line.url) for entry in body["bundles"])
+
+    def deletions(self, request: str) -> tuple[bytes, ...]:
+        """Return the senders' notices that ask for what was shared for a request to be deleted; raises RemoteError.
+
+        An inbox of an earlier version has none.
+        """
+        path, most = f"/requests/{request}/deletions", 2 * MAX_BUNDLES * MAX_NOTICE_BYTES
+        try:
+            body = self._line.json("GET", path, headers=self._claim(request), max_bytes=most)
+        except RemoteError as error:
+            if error.status == NOT_FOUND and error.code is None:
+                return ()
+            raise
+        match body:
+            case {"deletions": [*notices]} if len(body) == 1 and len(notices) <= MAX_BUNDLES:
+                return tuple(_notice(one, self._line.url) for one in notices)
+        raise RemoteError(f"{self._line.url} gave no list of notices")
 
     def download(self, request: str, bundle: BundleInfo, path: Path) -> None:
         """Fetch a bundle to `path`, where it appears only when it is whole; an earlier try's bytes are kept and used.
@@ -125,6 +142,13 @@ def _bundle_info(entry: Any, where: str) -> BundleInfo:
         ):
             return BundleInfo(name, size, digest)
     raise RemoteError(f"{where} lists a bundle that is none")
+
+
+def _notice(text: Any, where: str) -> bytes:
+    try:
+        return from_base64(text, what="notice")
+    except (WireError, TypeError, AttributeError) as error:
+        raise RemoteError(f"{where} lists a notice that is none") from error
 
 
 def _is_hex(text: str, length: int) -> bool:

@@ -6,7 +6,8 @@ policy.txt      tlog-policy: the log that is believed, pinned
 agency.toml     id, name, domain, contact, where the log and the inbox are, the policy's file
 application.json  what the operator needs to admit the agency; nothing in it is secret
 log.json        how far the log was read, and what it says of the agency
-requests/<leaf>/request.dsse.json, request.tlog-proof, update-<entry>.dsse.json, bundles/<sha256>.age
+requests/<leaf>/request.dsse.json, request.tlog-proof, update-<entry>.dsse.json, bundles/<sha256>.age; beside a bundle,
+                whose owner asks for its deletion, bundles/<sha256>.deletion.dsse.json
 """
 
 import json

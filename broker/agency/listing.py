@@ -6,6 +6,7 @@ from typing import Literal
 
 from broker.wire.records import Request, Update
 
+from .deletions import notices
 from .keys import AgencyFolder
 from .post import requests, same_but_when
 from .standing import Standing, kept_standing
@@ -16,13 +17,22 @@ State = Literal["open", "expired", "resolved", "withdrawn", "revoked", "unconfir
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A request of ours; `here` are the digests of the bundles that were fetched."""
+    """A request of ours; `here` are the digests of the bundles that were fetched, and are still here.
+
+    `asked_back` are the digests of bundles whose owners ask for their deletion, here or not.
+    """
 
     leaf: str
     request: Request
     state: State
     updates: tuple[Update, ...]
     here: frozenset[str]
+    asked_back: frozenset[str]
+
+    @property
+    def to_delete(self) -> int:
+        """How many bundles are here that their owners ask to have deleted."""
+        return len(self.here & self.asked_back)
 
 
 def listed(folder: AgencyFolder, *, now_us: int) -> list[Listed]:
@@ -33,7 +43,7 @@ def listed(folder: AgencyFolder, *, now_us: int) -> list[Listed]:
         said = tuple(updates(folder, leaf))
         here = frozenset(path.stem for path in (folder.request_folder(leaf) / "bundles").glob("*.age"))
         state = _state(request, said, standing, now_us) if confirmed else "unconfirmed"
-        found.append(Listed(leaf, request, state, said, here))
+        found.append(Listed(leaf, request, state, said, here, frozenset(notices(folder, leaf))))
     return sorted(found, key=lambda one: one.request.posted_at, reverse=True)
 
 

@@ -47,6 +47,11 @@ class OpenedBundle:
         """Whether every file is there and verified."""
         return self.release is not None and all(file.verified for file in self.files)
 
+    @property
+    def rings(self) -> tuple[int, ...]:
+        """When somebody rang, by the device's clock and word; none where the owner did not tell."""
+        return () if self.release is None else self.release.rings
+
 
 def open_bundle(
     sealed: bytes | Path,

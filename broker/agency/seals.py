@@ -4,6 +4,8 @@
 
 A statement gives the digest of a segment's plaintext (broker.wire.segments), and all that goes into that digest stands
 in the MP4. So the file is cut at keyframes, each piece is encoded as a segment again, and the digests are compared.
+
+A derived clip, one with transformations, has other pictures: of it only the chain and the times can be checked.
 """
 
 import hashlib
@@ -95,9 +97,25 @@ def _check_range(statements: Sequence[SegmentStatement], clip: SharedClip) -> No
             f"the release names segments {clip.first_seq} to {clip.last_seq}; "
             f"the statements are {first.seq} to {last.seq}"
         )
-    ends = (first.start - clip.start, last.start + last.duration_us - clip.end)
-    if not clip.transformations and any(abs(difference) > TOLERANCE_US for difference in ends):
+    start, end = first.start, last.start + last.duration_us
+    if clip.transformations:
+        if not start - TOLERANCE_US <= clip.start < clip.end <= end + TOLERANCE_US:
+            raise WireError("it claims a time that its segments don't show")
+    elif abs(start - clip.start) > TOLERANCE_US or abs(end - clip.end) > TOLERANCE_US:
         raise WireError("its statements cover another time than the release says")
+
+
+def check_length(path: Path, clip: SharedClip) -> None:
+    """Raise AlteredError unless a derived clip is a film, and no longer than the time that it claims."""
+    try:
+        with open_track(path) as track:
+            shown = [unit.pts for unit in track.units]
+    except FilmError as error:
+        raise AlteredError(str(error)) from error
+    if not shown:
+        raise AlteredError("it holds no pictures")
+    if max(shown) - min(shown) > _ticks(clip.end - clip.start) + TOLERANCE_TICKS:
+        raise AlteredError("it is longer than the time it claims")
 
 
 def check_pictures(path: Path, statements: Sequence[SegmentStatement]) -> None:

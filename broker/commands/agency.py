@@ -19,17 +19,20 @@ from broker.agency import (
     OpenedBundle,
     application,
     fetch,
+    fetch_notices,
     fetch_policy,
     init,
+    notice_about,
     open_bundle,
 )
+from broker.agency.deletions import notices
 from broker.agency.keys import APPLICATION_FILE
 from broker.clock import system_now_us
 from broker.facts import read_facts
 from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import format_time
 
-from .agencycommon import Folder, Leaf, load, say_aside, whole
+from .agencycommon import Folder, Leaf, asked_text, load, say_aside, whole
 from .agencykeep import agency_list, agency_update, agency_withdraw
 from .agencypost import agency_post
 from .agencystanding import agency_rotate, agency_status
@@ -90,18 +93,23 @@ def agency_init(
 
 @agency_app.command(name="fetch")
 def agency_fetch(leaf: Leaf, *, folder: Folder, as_json: AsJson = False) -> None:
-    """Fetch every bundle that owners shared for a request; an interrupted fetch goes on where it was."""
+    """Fetch every bundle that owners shared for a request, and their notices that ask for deletion.
+
+    An interrupted fetch goes on where it was.
+    """
     place = load(folder)
     inbox = InboxClient(
         place.settings.inbox_url, agency=place.settings.id, key=place.signing_key(), clock=system_now_us
     )
+    request = whole(place, leaf)
     try:
         with working("fetching", as_json=as_json):
-            bundles = fetch(place, whole(place, leaf), inbox=inbox)
+            fetch_notices(place, request, inbox=inbox)  # first: an owner's wish is not to wait for a bundle
+            bundles = fetch(place, request, inbox=inbox)
     except FetchError as error:
-        _show_fetched(error.fetched, as_json=as_json)
+        _show_fetched(place, request, error.fetched, as_json=as_json)
         raise
-    _show_fetched(bundles, as_json=as_json)
+    _show_fetched(place, request, bundles, as_json=as_json)
 
 
 @agency_app.command(name="open")
@@ -121,19 +129,31 @@ def agency_open(
     if request is None and place_of.parent != (folder / "requests").resolve():
         raise AgencyError(f"{bundle} does not lie where it was fetched to; say whose it is: --request HASH")
     leaf = request or place_of.name
+    asked = notice_about(bundle)
+    if asked is not None:
+        say_aside(asked_text(asked))
     with working("opening and checking", as_json=as_json):
         opened = open_bundle(bundle, place.identity(), out, request_leaf=whole(place, leaf), policy=place.policy())
     if as_json:
-        say_json(_opened(opened))
+        say_json(_opened(opened) | {"deletion_asked_at": None if asked is None else format_time(asked.at)})
     else:
         _show_opened(opened)
     if not opened.verified:
         raise AgencyError(f"{bundle} was opened into {out}, but not all of it could be verified")
 
 
-def _show_fetched(bundles: Sequence[Fetched], *, as_json: bool) -> None:
+def _show_fetched(place: AgencyFolder, leaf: str, bundles: Sequence[Fetched], *, as_json: bool) -> None:
+    asked = notices(place, leaf)
+    for sha256, notice in asked.items():
+        here = place.request_folder(leaf) / "bundles" / f"{sha256}.age"
+        say_aside(f"{asked_text(notice)} {f'Delete {here}' if here.exists() else 'It is not in this folder'}")
     if as_json:
-        say_json([{**asdict(bundle), "path": str(bundle.path)} for bundle in bundles])
+        say_json(
+            [
+                {**asdict(bundle), "path": str(bundle.path), "deletion_asked": bundle.sha256 in asked}
+                for bundle in bundles
+            ]
+        )
     else:
         say(*(f"{bundle.path}  {bundle.bytes:,} bytes{'  (new)' if bundle.is_new else ''}" for bundle in bundles))
         say(f"{len(bundles)} bundle{'' if len(bundles) == 1 else 's'} for this request")
@@ -150,6 +170,7 @@ def _opened(opened: OpenedBundle) -> dict[str, Any]:
             {**asdict(clip), "start": format_time(clip.start_us), "end": format_time(clip.end_us)}
             for clip in opened.clips
         ],
+        "rings": [format_time(at_us) for at_us in opened.rings],
     }
 
 
@@ -161,4 +182,6 @@ def _show_opened(opened: OpenedBundle) -> None:
     console.print(table)
     for clip in opened.clips:
         console.print(f"{clip.file}: {clip.seal}, {format_time(clip.start_us)} to {format_time(clip.end_us)}")
+    for at_us in opened.rings:
+        console.print(f"the bell rang at {format_time(at_us)}")
     console.print(f"opened into {opened.folder}")

@@ -1,7 +1,7 @@
 """What the commands of `latchstring agency` share: the folder, a request by its first digits, the log."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +10,13 @@ from cyclopts import Parameter
 
 from broker.agency import AgencyError, AgencyFolder, LogClient, Patience, RemoteError, read_standing
 from broker.agency.keys import APPLICATION_FILE
+from broker.agency.listing import Listed
 from broker.agency.post import requests as posted_requests
 from broker.agency.rotate import is_rotating, settle
 from broker.clock import system_now_us
 from broker.terminal import working
+from broker.wire.deletions import Deletion
+from broker.words import count_text, moment_text
 
 Folder = Annotated[Path, Parameter(name="--dir", help="The agency's folder.")]
 Leaf = Annotated[str, Parameter(name="request", help="The request's leaf hash, or its first six digits or more.")]
@@ -34,6 +37,25 @@ def load(folder: Path) -> AgencyFolder:
 def say_aside(line: str) -> None:
     """Print a line for people, where standard output is for the answer."""
     sys.stderr.write(line + "\n")
+
+
+def asked_text(notice: Deletion) -> str:
+    """Return what nobody who works with a bundle may overlook."""
+    return (
+        f"DELETE: on {moment_text(notice.at)} its owner asked you to delete bundle {notice.bundle_sha256[:12]} and all"
+        " that came of it, wherever it is by now. The public log counts it."
+    )
+
+
+def deletions_text(known: Iterable[Listed]) -> list[str]:
+    """Return a line for each request of which bundles are here that their owners ask to have deleted."""
+    return [
+        f"DELETE {count_text(one.to_delete, 'bundle')} of request {one.leaf[:12]}: their owners ask for it. "
+        f"'latchstring agency fetch {one.leaf[:12]}' names the files, and 'latchstring agency update "
+        f"{one.leaf[:12]} --answered' says in public, while the request is open, that it is done"
+        for one in known
+        if one.to_delete
+    ]
 
 
 def log_of(place: AgencyFolder, *, patience: Patience | None = None) -> LogClient:

@@ -13,6 +13,7 @@ from broker.agency import (
     AgencyFolder,
     InboxClient,
     RemoteError,
+    fetch_notices,
     update,
 )
 from broker.agency.listing import Listed, listed
@@ -22,7 +23,7 @@ from broker.terminal import AsJson, say, say_json, working
 from broker.wire.encoding import format_time
 from broker.words import moment_text
 
-from .agencycommon import DEFAULT_WAIT_S, Folder, Leaf, Wait, load, patient_log, whole
+from .agencycommon import DEFAULT_WAIT_S, Folder, Leaf, Wait, deletions_text, load, patient_log, whole
 
 _SHORT = 12
 
@@ -65,7 +66,7 @@ def agency_list(
     offline: Annotated[bool, Parameter(negative="", help="Don't ask the inbox what waits there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the agency's own requests: their state, when they expire, and how many bundles wait to be fetched."""
+    """List the agency's own requests: state, expiry, bundles that wait to be fetched, and those to be deleted."""
     place = AgencyFolder.load(folder) if offline else load(folder)
     now_us = system_now_us()
     known = listed(place, now_us=now_us)
@@ -74,6 +75,7 @@ def agency_list(
     if not offline:
         with working("asking the inbox", as_json=as_json):
             waiting, fault = _waiting(place, known)
+        known = listed(place, now_us=now_us)  # with the notices that came
     if as_json:
         say_json([_listed(one, waiting.get(one.leaf)) for one in known])
     else:
@@ -90,7 +92,7 @@ def _update(leaf: str, *, folder: Any, kind: Kind, note: str, wait_s: float) -> 
 
 
 def _waiting(place: AgencyFolder, known: Sequence[Listed]) -> tuple[dict[str, int], RemoteError | None]:
-    """Return how many bundles wait for each request, as far as the inbox tells, and why it stopped."""
+    """Return how many bundles wait for each request, as far as the inbox tells, and why it stopped; fetch notices."""
     inbox = InboxClient(
         place.settings.inbox_url, agency=place.settings.id, key=place.signing_key(), clock=system_now_us
     )
@@ -99,6 +101,7 @@ def _waiting(place: AgencyFolder, known: Sequence[Listed]) -> tuple[dict[str, in
         if one.state == "unconfirmed":
             continue
         try:
+            fetch_notices(place, one.leaf, inbox=inbox)
             there = {bundle.sha256 for bundle in inbox.list(one.leaf)}
         except RemoteError as error:
             return waiting, error
@@ -117,6 +120,8 @@ def _listed(one: Listed, waiting: int | None) -> dict[str, Any]:
         "expires_at": format_time(one.request.expires_at),
         "bundles_here": len(one.here),
         "bundles_waiting": waiting,
+        "bundles_asked_back": len(one.asked_back),
+        "bundles_to_delete": one.to_delete,
     }
 
 
@@ -132,8 +137,11 @@ def _show_list(known: Sequence[Listed], waiting: dict[str, int]) -> None:
         kinds = [said.kind for said in one.updates]
         state = one.state + (", answered" if "answered" in kinds else "")
         bundles = f"{len(one.here)} here, {waiting.get(one.leaf, '?')} waiting"
+        if one.asked_back:
+            bundles += f", [red]{len(one.asked_back)} asked to be deleted[/red]"
         expires = moment_text(one.request.expires_at)
         table.add_row(one.leaf[:_SHORT], escape(one.request.case), one.request.incident, state, expires, bundles)
     Console().print(table)
+    say(*deletions_text(known))
     if any(one.state == "unconfirmed" for one in known):
         say("unconfirmed: sent, and not proven to be in the log yet; latchstring agency status looks again")

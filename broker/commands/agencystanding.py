@@ -17,7 +17,7 @@ from broker.wire.envelopes import public_bytes
 from broker.wire.records import Agency, Revocation
 from broker.words import moment_text
 
-from .agencycommon import Folder, log_of, say_aside
+from .agencycommon import Folder, deletions_text, log_of, say_aside
 
 _SHORT = 12
 
@@ -51,13 +51,15 @@ def agency_status(*, folder: Folder, as_json: AsJson = False) -> None:
         sent = _confirmed(place, log)
     if standing.newest is None:
         write_application(place)  # folders of an earlier version have none
-    status = _status(place, standing, sent)
+    known = listed(place, now_us=system_now_us())
+    status = _status(place, standing, sent) | {"to_delete": {one.leaf: one.to_delete for one in known if one.to_delete}}
     if as_json:
         say_json(status)
         return
     if changed:
         say_aside("the log admits the new key: it is in use from now on")
     _show_status(place, standing, status)
+    say(*deletions_text(known))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from broker.log.history.entries import Admitted, Revoked
 from broker.log.history.query import PublicRecord, Status
 from broker.wire.encoding import to_base64
 from broker.wire.rules import DAY_US
-from broker.words import area_text, day_text, days_text, duration_text, incident_text
+from broker.words import area_text, count_text, day_text, days_text, duration_text, incident_text
 
 from .frame import path_of
 from .texts import Moment, moment, number_text, reason_text
@@ -86,6 +86,7 @@ class AgencyView:
     incidents: tuple[Share, ...]
     refused: tuple[Share, ...]
     chart: Chart
+    deletions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ def view_agency(standing: Standing, record: PublicRecord, *, now_us: int) -> Age
             ("asked", number_text(record.asked)),
             *((str(status), number_text(record.by_status.get(status, 0))) for status in Status),
             ("refused", number_text(refused)),
+            ("asked to delete", number_text(record.deletions)),
         ),
+        deletions=_deletions_text(record),
         mean_area=area_text(record.mean_area_m2) if record.asked else "nothing asked yet",
         mean_window=duration_text(record.mean_window_us) if record.asked else "nothing asked yet",
         mean_open=days_text(record.mean_open_us) if record.asked else "nothing asked yet",
@@ -180,6 +183,16 @@ def _bar(number: int, count: int, *, x: float, slot: float, most: int, first: bo
         round(x + slot * 0.14, 1), round(_BASE - height, 1), round(slot * 0.72, 1), round(height, 1), named, count,
         str(year) if month == 0 or (first and month < 10) else "",  # noqa: PLR2004 - room for the label
     )  # fmt: skip
+
+
+def _deletions_text(record: PublicRecord) -> str:
+    if not record.deletions:
+        return "Nobody who gave it footage has asked it to delete that."
+    owners = count_text(record.deletions, "owner")
+    return (
+        f"{owners} who answered {count_text(record.deletions_of, 'request')} of it asked it to delete what they gave."
+        " The inbox counts senders, and can't see what they sent: rubbish counts as footage does."
+    )
 
 
 def _standing_text(last: Admitted | Revoked) -> str:

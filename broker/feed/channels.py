@@ -145,6 +145,7 @@ def _item(item: Item, url: str) -> dict[str, Any]:
             "about": f"{url}/about",
             "index": posted.index,
             "status": str(item.status),
+            "deletions_asked": item.deletions.count,
             "start": format_time(request.start),
             "end": format_time(request.end),
             "expires": format_time(request.expires_at),

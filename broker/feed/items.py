@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from broker.log.history.deletions import Counted
 from broker.log.history.entries import Posted
 from broker.log.history.query import Status
 from broker.wire.encoding import format_time
 from broker.wire.geo import cell_of, circle_area_m2
 from broker.wire.records import Update
+from broker.wire.rules import DAY_US
 from broker.words import incident_text, place_text, window_text
 
 from .geometry import circle_geometry
@@ -16,16 +18,18 @@ from .geometry import circle_geometry
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A request as logged, its status at the moment of the answer, and (entry, update) of what was said since."""
+    """A request as logged, its status at the moment of the answer, and what was said since: (entry, update), counts."""
 
     posted: Posted
     status: Status
     updates: Sequence[tuple[int, Update]]
+    deletions: Counted = Counted()  # noqa: RUF009 - frozen
 
     @property
     def changed_us(self) -> int:
-        """When it was posted or last updated."""
-        return max([self.posted.request.posted_at, *(update.at for _, update in self.updates)])
+        """When it was posted or last updated, or the day over on which deletion was last asked for."""
+        said = [update.at for _, update in self.updates]
+        return max([self.posted.request.posted_at, *said, self.deletions.day_us + DAY_US])
 
     @property
     def title(self) -> str:
@@ -42,6 +46,8 @@ class Item:
             f" {place_text(request.area.centre)}, {window_text(request.start, request.end)}."
         )
         said = [f"{update.kind.capitalize()}: {update.note}" for _, update in self.updates]
+        if self.deletions.count:
+            said.append(f"Asked to delete what it was given: {self.deletions.count}")
         return "\n\n".join((request.description, asked, *said))
 
 
@@ -81,6 +87,7 @@ def request_json(item: Item, *, url: str) -> dict[str, Any]:
             {"index": index, "kind": update.kind, "note": update.note, "at": format_time(update.at)}
             for index, update in item.updates
         ],
+        "deletions_asked": item.deletions.count,
         "links": {
             "page": f"{url}/requests/{posted.leaf}",
             "envelope": f"{url}/entries/{posted.leaf}.dsse.json",

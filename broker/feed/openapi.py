@@ -16,6 +16,10 @@ _AWAITING: dict[str, Any] = {
     **_COUNT,
     "description": "Entries that await their cosignatures: the counts beside this have taken them in already.",
 }
+_ASKED_BACK: dict[str, Any] = {
+    **_COUNT,
+    "description": "Senders who asked for what they had sent to be deleted; the inbox can't see what that was.",
+}
 _TEXTS = {"type": "array", "items": _TEXT}
 _SLUG = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}
 _DEGREES = r"-?(0|[1-9]\d{0,2})(\.\d{1,7})?"
@@ -119,6 +123,7 @@ def _schemas() -> dict[str, Any]:
             start=_TIME, end=_TIME, devices=_TEXTS, recipient=_TEXT, purpose=_TEXT, retention_days=_COUNT,
             sharing=_TEXTS, excludes=_TEXTS, posted_at=_TIME, expires_at=_TIME,
             updates={"type": "array", "items": _object(index=_INDEX, kind=_TEXT, note=_TEXT, at=_TIME)},
+            deletions_asked=_ASKED_BACK,
             links=_object(page=_TEXT, envelope=_TEXT, proof=_TEXT, geojson=_TEXT),
         ),
         "RequestList": _object(
@@ -136,7 +141,8 @@ def _schemas() -> dict[str, Any]:
         ),
         "Agency": _object(
             agency=_SLUG, name=_TEXT, domain=_TEXT, contact=_TEXT, admitted={"type": "boolean"}, asked=_COUNT,
-            by_status=_counts(), by_incident=_counts(), refused=_counts(), mean_area_m2=_COUNT, mean_window_s=_COUNT,
+            by_status=_counts(), by_incident=_counts(), refused=_counts(), deletions_asked=_ASKED_BACK,
+            requests_asked_back=_COUNT, mean_area_m2=_COUNT, mean_window_s=_COUNT,
             mean_open_s=_COUNT, by_month=_counts(), awaiting=_AWAITING,
             standing={
                 "type": "array",

@@ -61,6 +61,7 @@ class Pages:
             self._source.updates([posted.leaf]).get(posted.leaf, []),
             self._source.standing(posted.request.agency),
             now_us=now_us,
+            deletions=self._source.deletions(posted.leaf),
         )
         return self._site.html(
             request,

@@ -8,12 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.log.errors import LogError
-from broker.log.history.entries import Admitted, AnyRecord, Revoked, parse_record
+from broker.log.history.entries import Admitted, Revoked, parse_record, said_us
 from broker.log.history.lists import Mark
 from broker.log.history.query import PublicRecord
 from broker.wire.encoding import WireError, format_time, to_base64
-from broker.wire.records import Agency, Refusals
-from broker.wire.records import Request as Posting
 from broker.words import incident_text
 
 from .answers import BRIEF, FEED, IMMUTABLE, Content, answer
@@ -51,7 +49,7 @@ class Programs:
         data = await self._source.entry(request.path_params["leaf"])
         if data is None:
             return _error(request, 404, "not-found", "the published log holds no entry with this leaf hash")
-        made_us = _made_us(parse_record(data)[1])
+        made_us = said_us(parse_record(data)[1])
         return answer(request, Content(data, JSON, keep=IMMUTABLE, modified_us=made_us, shared=True))
 
     async def place(self, request: Request) -> Response:
@@ -156,14 +154,18 @@ class Programs:
     def _items(self, marks: Sequence[Mark]) -> list[Item]:
         said = self._source.updates([mark.leaf for mark in marks])
         posted = ((mark, self._source.request(mark.leaf)) for mark in marks)
-        return [Item(one, mark.status, said.get(mark.leaf, [])) for mark, one in posted if one is not None]
+        return [
+            Item(one, mark.status, said.get(mark.leaf, []), self._source.deletions(mark.leaf))
+            for mark, one in posted
+            if one is not None
+        ]
 
     def _item(self, leaf: str) -> Item | None:
         posted = self._source.request(leaf)
         if posted is None:
             return None
         status = self._source.status(posted, now_us=self._source.now_us())
-        return Item(posted, status, self._source.updates([leaf]).get(leaf, []))
+        return Item(posted, status, self._source.updates([leaf]).get(leaf, []), self._source.deletions(leaf))
 
     def _title(self, query: Query) -> str:
         parts = [
@@ -178,19 +180,6 @@ class Programs:
         return answer(request, Content(_written(body), JSON, keep=FEED, shared=True))
 
 
-def _made_us(record: AnyRecord) -> int:
-    """Return the time that a record gives itself."""
-    match record:
-        case Agency():
-            return record.admitted_at
-        case Posting():
-            return record.posted_at
-        case Refusals():
-            return record.until
-        case _:
-            return record.at
-
-
 def _agency_json(standing: list[Admitted | Revoked], record: PublicRecord) -> dict[str, Any]:
     newest = [one for one in standing if isinstance(one, Admitted)][-1].agency
     months: dict[str, int] = {}
@@ -201,7 +190,8 @@ def _agency_json(standing: list[Admitted | Revoked], record: PublicRecord) -> di
         "agency": newest.agency, "name": newest.name, "domain": newest.domain, "contact": newest.contact,
         "admitted": isinstance(standing[-1], Admitted), "asked": record.asked,
         "by_status": {str(status): count for status, count in record.by_status.items()},
-        "by_incident": record.by_incident, "refused": record.refused,
+        "by_incident": record.by_incident, "refused": record.refused, "deletions_asked": record.deletions,
+        "requests_asked_back": record.deletions_of,
         "mean_area_m2": round(record.mean_area_m2), "mean_window_s": record.mean_window_us // 1_000_000,
         "mean_open_s": record.mean_open_us // 1_000_000, "by_month": months,
         "standing": [_standing_json(one) for one in standing],

@@ -15,6 +15,7 @@ import h3
 
 from broker.log.cosigned.panel import CosignerStatus
 from broker.log.history.book import Book
+from broker.log.history.deletions import Counted
 from broker.log.history.entries import Admitted, Posted, Revoked
 from broker.log.history.lists import Count, Lists, Mark, Page
 from broker.log.history.query import COUNTED_CELLS, Filter, PublicRecord, Status, status_of
@@ -177,6 +178,10 @@ class Source:
             leaf: [(index, update) for index, update in said if index < self.size]
             for leaf, said in self._lists.updates(leaves).items()
         }
+
+    def deletions(self, leaf: str) -> Counted:
+        """Return how many who answered a request have asked for deletion."""
+        return self._book.deletions.of_request(leaf, before=self.size)
 
     def agencies(self) -> list[Admitted]:
         """Return the newest published admission of every agency."""

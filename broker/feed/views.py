@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from broker.log.history.deletions import Counted
 from broker.log.history.entries import Admitted, Posted, Revoked
 from broker.log.history.lists import Mark
 from broker.wire.encoding import to_base64
@@ -58,6 +59,15 @@ class UpdateView:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletionsView:
+    """How many asked for deletion, in words; `index` is the entry that said so last."""
+
+    text: str
+    day: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdmissionView:
     """Who admitted an agency, on what evidence; and what has become of it since."""
 
@@ -96,6 +106,7 @@ class RequestView:
     open_for: str
     centre: str
     updates: tuple[UpdateView, ...]
+    deletions: DeletionsView | None
     admission: AdmissionView
 
 
@@ -120,7 +131,13 @@ def card_of(mark: Mark, *, agency_name: str, description: str, answered: bool, n
 
 
 def view_request(
-    posted: Posted, mark: Mark, updates: Sequence[tuple[int, Update]], standing: Standing, *, now_us: int
+    posted: Posted,
+    mark: Mark,
+    updates: Sequence[tuple[int, Update]],
+    standing: Standing,
+    *,
+    now_us: int,
+    deletions: Counted = Counted(),  # noqa: B008 - frozen
 ) -> RequestView:
     """Return what there is to show of a request at `now_us`; `standing` is its agency's, `mark` its own."""
     request = posted.request
@@ -150,8 +167,17 @@ def view_request(
         open_for=days_text(request.expires_at - request.posted_at),
         centre=place_text(request.area.centre),
         updates=tuple(UpdateView(one.kind, one.note, moment(one.at), index) for index, one in updates),
+        deletions=view_deletions(deletions),
         admission=view_admission(posted.admission, standing),
     )
+
+
+def view_deletions(counted: Counted) -> DeletionsView | None:
+    """Return what to say of asked deletions, None if nobody asked."""
+    if not counted.count:
+        return None
+    asked = "owner who answered has" if counted.count == 1 else "owners who answered have"
+    return DeletionsView(f"{counted.count:,} {asked} asked for it", day_text(counted.day_us), counted.index)
 
 
 def view_admission(admitted: Admitted, standing: Standing) -> AdmissionView:

@@ -6,10 +6,18 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from broker import files
+
+from .errors import InboxError, Refused
+
+log = structlog.get_logger()
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -99,6 +107,18 @@ class LocalDisk:
 def is_full(error: OSError) -> bool:
     """Tell whether the disk, the quota or the file size limit is what stopped a write."""
     return error.errno in FULL
+
+
+@contextmanager
+def disk_full_refused() -> Iterator[None]:
+    """Turn what the disk raises into Refused (507) where it is full, into InboxError else."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            log.warning("disk_full")
+            raise Refused(507, "inbox-full", "the inbox's disk is full; try again later") from error
+        raise InboxError(f"the inbox's disk failed: {error.strerror}") from error
 
 
 def _write_all(handle: int, data: bytes, offset: int) -> None:

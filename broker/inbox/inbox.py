@@ -3,8 +3,8 @@
 A device is a stranger here. It shows an `Upload` envelope, signed by a key that it made for this one request, and gets
 nothing but room for the promised bytes. An agency shows a fresh `Fetch` envelope, signed by its admitted key.
 
-A bundle is kept until some time after its request closed, for its agency to fetch; then its bytes go, and what its
-sender may still ask for, the receipt, stays for longer.
+A bundle is kept until some time after its request closed, for its agency to fetch, or until its sender asks for its
+deletion; then its bytes go, and what its sender may still ask for, the receipt, stays for longer.
 """
 
 import os
@@ -21,9 +21,11 @@ from broker.wire.inbox import MAX_BUNDLE_BYTES
 from broker.wire.records import Receipt, Upload
 
 from .claims import RequestBook, check_claim, open_promise
-from .disk import Disk, LocalDisk, is_full
-from .errors import InboxError, Refused
+from .deletions import Deletions
+from .disk import Disk, LocalDisk, disk_full_refused
+from .errors import Refused
 from .storage import Storage, Stored
+from .writer import Writer
 
 log = structlog.get_logger()
 
@@ -60,39 +62,6 @@ class Bundle:
     path: Path
 
 
-class Writer:
-    """The one writer of an upload; what it appends counts once `commit` returned. Blocking: call it from a thread."""
-
-    def __init__(self, storage: Storage, stored: Stored) -> None:
-        self._storage = storage
-        self._stored = stored
-        self._written = stored.offset
-
-    @property
-    def room(self) -> int:
-        """How many bytes are missing still."""
-        return self._stored.length - self._written
-
-    def append(self, data: bytes) -> None:
-        """Write behind what is there; raises Refused when the disk is full."""
-        with _disk_full_refused():
-            if self._written == self._stored.offset:
-                self._storage.roll_back(self._stored)  # what a writer left that was cut off before its commit
-            self._written = self._storage.append(self._stored, self._written, data)
-
-    def commit(self) -> int:
-        """Make it durable; returns the offset."""
-        with _disk_full_refused():
-            self._storage.commit(self._stored, self._written)
-        return self._stored.offset
-
-    def roll_back(self) -> None:
-        """Forget what was appended since the last commit."""
-        with _disk_full_refused():
-            self._storage.roll_back(self._stored)
-        self._written = self._stored.offset
-
-
 class Inbox:
     """The inbox of one folder. Methods block on the disk and may be called from several threads."""
 
@@ -117,6 +86,7 @@ class Inbox:
         self._claiming = threading.Lock()  # held for a moment: which uploads have a writer
         self._claimed: set[str] = set()
         self._storage.load(self._make_receipt)
+        self.deletions = Deletions(self._storage, key=key, claim=self._claim, clock=clock)
 
     def close(self) -> None:
         """Let another process have the folder; nothing is lost without it."""
@@ -132,7 +102,7 @@ class Inbox:
             if known is not None:
                 raise Refused(409, "second-version", "this key promised another bundle; none is sent in two versions")
             self._admit(promise)
-            with _disk_full_refused():
+            with disk_full_refused():
                 stored = self._storage.create(promise, envelope)
         log.info("upload_created", request=promise.request[:16], bytes=promise.bundle_bytes)
         return stored
@@ -159,7 +129,7 @@ class Inbox:
         stored = self.find(upload_id)
         if stored.receipt is not None or stored.offset != stored.length:
             return
-        with _disk_full_refused():
+        with disk_full_refused():
             sound = self._storage.finish(stored, self._make_receipt)
         if not sound:
             log.warning("upload_discarded", request=stored.promise.request[:16], bytes=stored.length)
@@ -208,7 +178,7 @@ class Inbox:
             if step is None:
                 continue
             try:
-                with self._claim(stored.id), _disk_full_refused():
+                with self._claim(stored.id), disk_full_refused():
                     step(stored)
             except Refused:  # it has a writer, or another sweep was quicker
                 continue
@@ -221,10 +191,13 @@ class Inbox:
         if stored.receipt is not None:
             closes_us = self._book.closes_us(stored.promise.request)
             closed_for_us = 0 if closes_us is None else now_us - closes_us
-            if closed_for_us >= self.limits.keep_receipts_us:
+            over = closed_for_us >= self.limits.keep_bundles_us
+            if stored.deletion is not None:  # its agency has as long to read the notice as it had for the bundle
+                over = now_us - stored.deletion.taken_us >= self.limits.keep_bundles_us
+            if over and closed_for_us >= self.limits.keep_receipts_us:
                 return self._storage.remove
-            let_go = closed_for_us >= self.limits.keep_bundles_us and not stored.gone
-            return self._storage.let_go if let_go else None
+            unwanted = (over or stored.deletion is not None) and not stored.gone
+            return self._storage.let_go if unwanted else None
         if not self._is_dead(stored, now_us):
             return None
         if stored.offset == stored.length:  # all of it came, and its writer was cut off before the receipt
@@ -264,7 +237,12 @@ class Inbox:
 
     def _check_room(self, promise: Upload, *, sweep: bool) -> None:
         uploads = self._storage.all()
-        same = [one.held_bytes for one in uploads if one.promise.request == promise.request and not one.gone]
+        # What is gone by its sender's wish counts on: else one that uploads and asks had no bound.
+        same = [
+            one.held_bytes
+            for one in uploads
+            if one.promise.request == promise.request and (not one.gone or one.deletion is not None)
+        ]
         full = sum(one.held_bytes for one in uploads) + promise.bundle_bytes > self.limits.max_total_bytes
         crowded = (
             len(same) >= self.limits.max_uploads_per_request
@@ -293,14 +271,3 @@ def _is_here(stored: Stored, leaf: str) -> bool:
 
 def _bundle(stored: Stored) -> Bundle:
     return Bundle(stored.id, stored.length, stored.promise.bundle_sha256, stored.data_path)
-
-
-@contextmanager
-def _disk_full_refused() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if is_full(error):
-            log.warning("disk_full")
-            raise Refused(507, "inbox-full", "the inbox's disk is full; try again later") from error
-        raise InboxError(f"the inbox's disk failed: {error.strerror}") from error

@@ -12,12 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from broker.wire.inbox import AUTH_SCHEME, TUS_VERSION
+from broker.wire.encoding import to_base64
+from broker.wire.inbox import AUTH_SCHEME, MAX_NOTICE_BYTES, TUS_VERSION
 
 from . import headers
 from .errors import InboxError, Refused
-from .inbox import Inbox, Writer
+from .inbox import Inbox
 from .storage import Stored, read_file
+from .writer import Writer
 
 log = structlog.get_logger()
 
@@ -37,7 +39,9 @@ def routes(inbox: Inbox, prefix: str = "/inbox") -> list[Route]:
         Route(prefix, _tus(served.create), methods=["POST", "OPTIONS"]),
         Route(upload, _tus(served.upload), methods=["HEAD", "PATCH", "POST", "OPTIONS"]),
         Route(f"{upload}/receipt", _answered(served.receipt), methods=["GET"]),
+        Route(f"{prefix}/deletions", _answered(served.ask_deletion), methods=["POST"]),
         Route(f"{prefix}/requests/{{leaf}}", _answered(served.bundles), methods=["GET"]),
+        Route(f"{prefix}/requests/{{leaf}}/deletions", _answered(served.deletions), methods=["GET"]),
         Route(f"{prefix}/bundles/{{id}}", _answered(served.bundle), methods=["GET"]),
     ]
 
@@ -79,6 +83,24 @@ class _Served:
     async def receipt(self, request: Request) -> Response:
         data = await run_in_threadpool(self._inbox.receipt, request.path_params["id"])
         return Response(data, media_type="application/json", headers=NO_STORE)
+
+    async def ask_deletion(self, request: Request) -> Response:
+        notice = bytearray()
+        try:
+            async for piece in _with_idle_limit(request, self._inbox.limits.idle_s):
+                notice += piece
+                if len(notice) > MAX_NOTICE_BYTES:
+                    raise Refused(413, "too-large", f"a notice has {MAX_NOTICE_BYTES} bytes at the most")
+        except TimeoutError as error:
+            raise Refused(408, "too-slow", "the notice did not come; send it again") from error
+        receipt = await run_in_threadpool(self._inbox.deletions.take, bytes(notice))
+        return Response(receipt, media_type="application/json", headers=NO_STORE)
+
+    async def deletions(self, request: Request) -> Response:
+        claim = headers.parse_authorization(request.headers.get("authorization"))
+        leaf = self._inbox.authorize(claim, leaf=request.path_params["leaf"])
+        found = [to_base64(notice) for notice in self._inbox.deletions.of_request(leaf)]
+        return JSONResponse({"deletions": found}, headers=NO_STORE)
 
     async def bundles(self, request: Request) -> Response:
         claim = headers.parse_authorization(request.headers.get("authorization"))

@@ -4,6 +4,7 @@
     uploads/<id>/envelope.dsse.json     what was promised: the `Upload` envelope's exact bytes
     uploads/<id>/data                   the bundle so far; gone again once it was let go
     uploads/<id>/receipt.dsse.json      once all bytes are there and hash as promised
+    uploads/<id>/deletion.jsonl         the sender's notice that asks for deletion, and our receipt for it, a line each
 
 Invariants, whenever the process dies:
 
@@ -11,13 +12,15 @@ Invariants, whenever the process dies:
 2. An offset that was told to anybody is not above the durable length of the data.
 3. A receipt exists only where the data was durable, whole, and hashed as promised; such data never changes again.
    It may go, whole: envelope and receipt then stand for it, so that its sender still finds that it arrived.
+   Once there is a notice it goes.
 4. An id, once told, stands for the same envelope until the upload is removed, whole.
 
 Create: draft folder, envelope, empty data; rename to the id. Append: write, sync, only then the offset moves.
 Finish: hash what the disk has; true: receipt as a draft, rename; false: cut the data to nothing.
 Let go: only with a receipt, remove the data.
-Start-up: remove drafts; sync each data file and take its length as the offset; finish what is full without a receipt,
-through the same function.
+Ask for deletion: only with a receipt; notice and receipt as a draft, rename; then let go.
+Start-up: remove drafts; let go of what a notice asks for; sync each data file and take its length as the offset; finish
+what is full without a receipt. Through the same functions.
 """
 
 import fcntl
@@ -31,6 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.files import PRIVATE_FILE
+from broker.wire.deletions import DeletionReceipt
 from broker.wire.encoding import WireError
 from broker.wire.records import Upload
 
@@ -42,10 +46,20 @@ ID_BYTES = 16
 ENVELOPE_FILE = "envelope.dsse.json"
 DATA_FILE = "data"
 RECEIPT_FILE = "receipt.dsse.json"
+DELETION_FILE = "deletion.jsonl"
 DRAFT_SUFFIX = ".draft"
 _READ_BYTES = 1 << 20
 
 MakeReceipt = Callable[[Upload], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDeletion:
+    """A sender's notice and our receipt for it, their exact bytes; `taken_us` is what the receipt says."""
+
+    notice: bytes
+    receipt: bytes
+    taken_us: int
 
 
 @dataclass(slots=True)
@@ -59,6 +73,7 @@ class Stored:
     offset: int = 0
     receipt: bytes | None = field(default=None, repr=False)
     gone: bool = False
+    deletion: AskedDeletion | None = field(default=None, repr=False)
 
     @property
     def length(self) -> int:
@@ -164,10 +179,7 @@ class Storage:
             self._disk.truncate(stored.data_path, 0)
             return False
         receipt = make_receipt(stored.promise)
-        draft = stored.folder / f"{RECEIPT_FILE}{DRAFT_SUFFIX}"
-        self._disk.remove(draft)
-        self._disk.create(draft, receipt)
-        self._disk.rename(draft, stored.folder / RECEIPT_FILE)
+        self._put(stored, RECEIPT_FILE, receipt)
         stored.receipt = receipt
         return True
 
@@ -177,6 +189,15 @@ class Storage:
             raise InboxError(f"upload {stored.id} has no receipt yet; its bytes can't go")
         stored.gone = True
         self._disk.remove(stored.data_path)
+
+    def ask_deletion(self, stored: Stored, asked: AskedDeletion) -> None:
+        """Keep a sender's notice for good, with our receipt for it; then let go of the bytes."""
+        if stored.receipt is None or stored.deletion is not None:
+            raise InboxError(f"upload {stored.id} can't take a notice: it has not arrived, or has one already")
+        self._put(stored, DELETION_FILE, asked.notice + b"\n" + asked.receipt + b"\n")
+        stored.deletion = asked
+        if not stored.gone:
+            self.let_go(stored)
 
     def touched_us(self, stored: Stored) -> int:
         """Return when its data last changed, µs."""
@@ -193,6 +214,13 @@ class Storage:
         draft = self._uploads / f"{stored.id}{DRAFT_SUFFIX}"
         self._disk.rename(stored.folder, draft)
         self._disk.remove(draft)
+
+    def _put(self, stored: Stored, name: str, data: bytes) -> None:
+        """Add a file to an upload, whole or not at all."""
+        draft = stored.folder / f"{name}{DRAFT_SUFFIX}"
+        self._disk.remove(draft)
+        self._disk.create(draft, data)
+        self._disk.rename(draft, stored.folder / name)
 
     def _take_lock(self) -> None:
         handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
@@ -227,6 +255,9 @@ class Storage:
         if (folder / RECEIPT_FILE).exists():
             stored.receipt = (folder / RECEIPT_FILE).read_bytes()
             stored.gone = not stored.data_path.exists()
+            stored.deletion = _read_deletion(folder / DELETION_FILE)
+            if stored.deletion is not None and not stored.gone:
+                self.let_go(stored)
         if stored.gone:
             stored.offset = stored.length
             return stored
@@ -250,6 +281,16 @@ def read_file(path: Path, start: int, end: int) -> Iterator[bytes]:
                 raise InboxError(f"{path} is shorter than it was")
             start += len(piece)
             yield piece
+
+
+def _read_deletion(path: Path) -> AskedDeletion | None:
+    try:
+        notice, receipt = path.read_bytes().splitlines()
+        return AskedDeletion(notice, receipt, DeletionReceipt.unverified(receipt).taken_at)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # WireError is one
+        raise InboxError(f"{path} is not sound ({error}); move its folder away to go on") from error
 
 
 def _hash_file(path: Path) -> str:

@@ -11,7 +11,7 @@ Stable codes of a refusal:
     replaced-key     the same of one that the agency replaced by a newer
     unchanged        an agency record that says what the one in force says
     stale-admission  an agency record that is not newer than the one in force, or than its revocation
-    overlap          refusals that were counted before
+    overlap          refusals or asked deletions that were counted before
     posted-late      its time is too far in the past to be said now
     posted-ahead     its time lies in the future
     unknown-request  the log holds no request with this leaf hash
@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import Envelope
 from broker.wire.merkle import leaf_hash
@@ -97,6 +98,8 @@ def decide(
             refused = _update(parsed, record, now)
         case Refusals():
             refused = _refusals(parsed, record, now)
+        case DeletionsAsked():
+            refused = _deletions(parsed, record, now)
     return refused or Accepted(record, leaf)
 
 
@@ -216,6 +219,28 @@ def _refusals(parsed: Envelope, record: Refusals, now: _Now) -> Refused | None:
     if sorted(set(codes)) != codes:
         return Refused("malformed", "refusals are counted once for each code, in the order of the codes")
     return now.off(record.until, "count of refusals")
+
+
+def _deletions(parsed: Envelope, record: DeletionsAsked, now: _Now) -> Refused | None:
+    if refused := _signature(parsed, now.operator_key, "count of asked deletions"):
+        return refused
+    posted = now.book.request(record.request)
+    if posted is None:
+        return Refused("unknown-request", f"the log holds no request {record.request}")
+    if posted.request.agency != record.agency:
+        return Refused("not-yours", f"that request was posted by {posted.request.agency}, not by {record.agency}")
+    if record.day <= now.book.deletions.of_request(record.request).day_us:
+        return Refused("overlap", "asked deletions of this request are counted up to a later day already")
+    return _day_over(record, posted, now)
+
+
+def _day_over(record: DeletionsAsked, posted: Posted, now: _Now) -> Refused | None:
+    ends_us = record.day + DAY_US
+    if ends_us <= posted.request.posted_at:
+        return Refused("posted-late", "that day was over before the request was posted: nobody can have answered it")
+    if ends_us > now.now_us:
+        return Refused("posted-ahead", "asked deletions are counted once their day is over")
+    return None
 
 
 def revoked_keys(standing: Sequence[Admitted | Revoked]) -> set[bytes]:

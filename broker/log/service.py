@@ -8,13 +8,14 @@ two posts of a case slip past its limit together. Where the cosignatures take to
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import httpx
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import public_bytes
 from broker.wire.merkle import leaf_hash
@@ -26,6 +27,7 @@ from .cosigned.panel import CosignerStatus, CosignTiming
 from .cosigned.publication import Publication
 from .errors import BookError, LogError
 from .history.book import Book
+from .history.deletions import due
 from .history.entries import Entry, Posted, Revoked, Updated
 from .history.refusals import RefusalJournal
 from .intake import Accepted, Duplicate, Refused, decide
@@ -91,6 +93,7 @@ class LogService:
         self.journal = journal
         self.operator_key = public_bytes(operator)
         self._operator = operator
+        self._counted: dict[str, int] = {}
         self._journal_lock = asyncio.Lock()
         self._lanes = [asyncio.Lock() for _ in range(_LANES)]
 
@@ -196,6 +199,27 @@ class LogService:
                     await asyncio.to_thread(self.journal.unsealed, record, since_us=since_us)
                 else:
                     await asyncio.to_thread(self.journal.logged, record)
+
+    async def tell_deletions(self, taken: Mapping[str, Sequence[int]]) -> None:
+        """Log what is due of asked deletions; `taken` has the times of all notices of each request, µs.
+
+        What can't be logged now is due at the next call still. Raises LogError or OSError.
+        """
+        for leaf, times in taken.items():
+            if len(times) <= self._counted.get(leaf, 0):
+                continue
+            await asyncio.sleep(0)  # there may be many, and others wait for the loop
+            counted = self.book.deletions.of_request(leaf)
+            self._counted[leaf] = counted.count
+            found = due(times, counted, now_us=self.now_us())
+            posted = None if found is None else self.book.request(leaf)
+            if posted is None or found is None:
+                continue
+            day_us, count = found
+            record = DeletionsAsked(agency=posted.request.agency, request=leaf, day=day_us, count=count)
+            answer = await self._enter(record.sign(self._operator))
+            if isinstance(answer, Refused):
+                log.error("deletions_not_logged", request=leaf[:16], code=answer.code)
 
     async def _tally(self) -> None:
         while True:

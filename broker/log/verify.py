@@ -5,98 +5,26 @@ and one row of hashes above the leaves are in memory at a time; the history is i
 """
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.merkle import HASH_BYTES, leaf_hash, root_hash, verify_consistency
 from broker.wire.merkle import consistency_proof as make_consistency
 from broker.wire.notes import Checkpoint
 from broker.wire.proofs import Policy
-from broker.wire.records import Agency, Refusals, Request, Revocation, Update
+from broker.wire.records import Agency
 from broker.wire.rules import Limits
 from broker.wire.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_entries, fold, tile_for_hash
 
 from .errors import LogReadError
 from .growth import edge_tiles
 from .history.book import Book
-from .history.entries import AnyRecord, parse_record
+from .history.entries import AnyRecord, parse_record, said_us
 from .intake import Accepted, Duplicate, Refused, decide
 from .readers import LogReader
+from .report import LogReport
 from .storage.folder import CHECKPOINT_PATH
-
-MAX_FINDINGS = 1_000
-_PLURALS = {
-    "agency": "agency records",
-    "request": "requests",
-    "update": "updates",
-    "revocation": "revocations",
-    "refusals": "counts of refusals",
-    "bundles": "entry bundles",
-    "tiles": "hash tiles",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is wrong: a stable code, where (a path or `entry N`), and a sentence.
-
-    Codes: checkpoint, missing, bundle, tile, root, fork, duplicate, backdated, and every code of `intake`.
-    """
-
-    code: str
-    where: str
-    message: str
-
-
-@dataclass(slots=True)
-class LogReport:
-    """What was checked and what was found; `ok` if there is nothing to complain about."""
-
-    origin: str = ""
-    size: int = 0
-    root: str = ""
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
-    finding_count: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found."""
-        return self.finding_count == 0
-
-    def add(self, code: str, where: str, message: str) -> None:
-        """Note a finding; the first thousand are kept, all are counted."""
-        self.finding_count += 1
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(code, where, message))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the form for programs."""
-        return {
-            "ok": self.ok,
-            "origin": self.origin,
-            "size": self.size,
-            "root": self.root,
-            "counts": dict(sorted(self.counts.items())),
-            "finding_count": self.finding_count,
-            "findings": [asdict(finding) for finding in self.findings],
-        }
-
-    def to_text(self) -> str:
-        """Return the form for people."""
-        kinds = ", ".join(f"{count} {_PLURALS[name]}" for name, count in sorted(self.counts.items()))
-        lines = [
-            f"log {self.origin or '?'}: {self.size} entries, root {self.root or '?'}",
-            f"checked: {kinds or 'nothing'}",
-        ]
-        lines += [f"  {one.code}: {one.where}: {one.message}" for one in self.findings]
-        if self.finding_count > len(self.findings):
-            lines.append(f"  and {self.finding_count - len(self.findings)} more")
-        lines.append("nothing wrong" if self.ok else f"{self.finding_count} findings: do not trust this log")
-        return "\n".join(lines)
 
 
 def verify_log(
@@ -215,13 +143,13 @@ class _Check:
             self._report.add("malformed", where, str(error))
             self._book.skip()
             return
-        said_us = _said_us(record)
-        decision = decide(data, self._book, operator_key=self._operator_key, limits=self._limits, now_us=said_us)
+        at_us = said_us(record)
+        decision = decide(data, self._book, operator_key=self._operator_key, limits=self._limits, now_us=at_us)
         match decision:
             case Accepted():
                 self._book.apply(index, data)
                 self._report.counts[record.thing] += 1
-                self._check_order(record, said_us, where)
+                self._check_order(record, at_us, where)
                 return
             case Duplicate(earlier):
                 self._report.add("duplicate", where, f"is entry {earlier} again")
@@ -229,13 +157,13 @@ class _Check:
                 self._report.add(code, where, message)
         self._book.skip()
 
-    def _check_order(self, record: AnyRecord, said_us: int, where: str) -> None:
+    def _check_order(self, record: AnyRecord, at_us: int, where: str) -> None:
         # Intake lets an agency's clock differ from its own both ways; a larger step back means that the time was
-        # not checked when the entry was logged. An agency record may be signed long before it is logged, though; one
-        # that is dated ahead shows in what is logged after it.
-        if not isinstance(record, Agency) and said_us < self._newest_us - 2 * self._limits.clock_skew_us:
+        # not checked when the entry was logged. An agency record may be signed long before it is logged, though, and
+        # asked deletions are told by day alone; one that is dated ahead shows in what is logged after it.
+        if not isinstance(record, Agency | DeletionsAsked) and at_us < self._newest_us - 2 * self._limits.clock_skew_us:
             self._report.add("backdated", where, "claims a time well before that of an earlier entry")
-        self._newest_us = max(self._newest_us, said_us)
+        self._newest_us = max(self._newest_us, at_us)
 
     def _bundle(self, tile: Tile) -> list[bytes] | None:
         found = self._fetch(tile)
@@ -302,15 +230,3 @@ class _Check:
 
 def _hash_at(hashes: bytes, at: int) -> bytes:
     return hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES]
-
-
-def _said_us(record: AnyRecord) -> int:
-    match record:
-        case Agency():
-            return record.admitted_at
-        case Request():
-            return record.posted_at
-        case Update() | Revocation():
-            return record.at
-        case Refusals():
-            return record.until

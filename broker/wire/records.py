@@ -6,10 +6,21 @@ Times are `int` microseconds since the epoch in Python and RFC 3339 text on the 
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from .encoding import WireError, canonical, format_time, from_base64, parse_canonical, parse_time, to_base64
 from .envelopes import MAX_ENVELOPE_BYTES, check_key, open_envelope, parse_envelope, payload_type, sign_envelope
@@ -63,6 +74,12 @@ def _one_line(text: str) -> str:
     if "\n" in text:
         raise ValueError("must be one line")
     return text
+
+
+def _ascending(times: tuple[int, ...]) -> tuple[int, ...]:
+    if any(after <= before for before, after in pairwise(times)):
+        raise ValueError("must be in order of time, each once")
+    return times
 
 
 def _matching(form: str) -> AfterValidator:
@@ -282,7 +299,10 @@ class SharedClip(Part):
 
 
 class Release(Record):
-    """Inside the bundle, for the agency: what the device says it filmed; signed by the device's key."""
+    """Inside the bundle, for the agency: what the device says it filmed; signed by the device's key.
+
+    `rings` are the moments at which somebody rang, where the owner tells them; where not, the payload has no such key.
+    """
 
     thing: ClassVar[str] = "release"
     request: Digest
@@ -294,6 +314,15 @@ class Release(Record):
     clips: Annotated[tuple[SharedClip, ...], Field(min_length=1, max_length=10)]
     files: Annotated[tuple[FileDigest, ...], Field(min_length=1, max_length=20)]
     made_at: TimeUs
+    rings: Annotated[tuple[TimeUs, ...], Field(max_length=100), AfterValidator(_ascending)] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_rings(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Releases from before there were rings stay what they are, byte for byte.
+        fields: dict[str, Any] = whole(self)
+        if not self.rings:
+            del fields["rings"]
+        return fields
 
 
 class Approval(Record):

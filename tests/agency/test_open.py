@@ -64,16 +64,65 @@ def test_several_clips_and_shapes(maker: BundleMaker, tmp_path: Path) -> None:
     assert [clip.seal for clip in opened.clips] == ["sealed as filmed"] * 4
 
 
+BLURRED = ("blurred: 1 face",)
+
+
+def derived(mp4: bytes, source: Film, **changes: object) -> Film:
+    """A clip that its release calls changed."""
+    return Film(mp4, source.statements, source.clip.model_copy(update={"transformations": BLURRED, **changes}))
+
+
 def test_a_derived_clip(maker: BundleMaker, tmp_path: Path) -> None:
-    """A clip that the release calls changed is reported derived, with the reasons; its pictures are not compared."""
+    """A clip that the release calls changed is reported derived, with the reasons; its pictures are not vouched for."""
     first = maker.films[0]
-    other = film(gops=2).mp4
-    maker.films = [
-        Film(other, first.statements, first.clip.model_copy(update={"transformations": ("blurred: 1 face",)}))
-    ]
+    maker.films = [derived(film(gops=2).mp4, first)]
     opened = maker.open(tmp_path / "out")
     assert opened.verified
-    assert (opened.clips[0].seal, opened.clips[0].note) == ("derived", "blurred: 1 face")
+    (clip,) = opened.clips
+    assert (clip.seal, clip.transformations) == ("derived", BLURRED)
+    assert clip.note.startswith("blurred: 1 face. Said to be made from segments 100 to ")
+    assert clip.note.endswith("its pictures can't be checked against them")
+
+
+def test_a_derived_clip_claims_no_time_that_its_segments_do_not_show(maker: BundleMaker, tmp_path: Path) -> None:
+    """Its range lies within theirs, its film within its range; else it proves nothing, or is altered."""
+    first, short = maker.films[0], film(gops=1)
+    start, end = first.clip.start, first.clip.end
+    cases: list[tuple[Film, str, str]] = [
+        (derived(short.mp4, first, start=start + 900_000, end=end - 100_000), "derived", "blurred"),
+        (derived(short.mp4, first, start=start - 2_000_000), "unproven", "segments don't show"),
+        (derived(short.mp4, first, end=end + 2_000_000), "unproven", "segments don't show"),
+        (derived(short.mp4, first, end=start), "unproven", "segments don't show"),
+        (derived(short.mp4, first, first_seq=101), "unproven", "names segments"),
+        (derived(first.mp4, first, end=start + 500_000), "altered", "longer than the time"),
+        (derived(b"no mp4", first), "altered", "does not read"),
+    ]
+    for number, (bent_film, seal, said) in enumerate(cases):
+        maker.films = [bent_film]
+        (clip,) = maker.open(tmp_path / str(number)).clips
+        assert (clip.seal, said in clip.note) == (seal, True), (number, clip)
+
+
+def test_a_derived_clip_of_a_broken_chain_proves_nothing(maker: BundleMaker, tmp_path: Path) -> None:
+    """What it was made from has to be the device's own film."""
+    broken = film(bend=bent(prev="1" * 64))
+    maker.films = [derived(broken.mp4, broken)]
+    assert maker.open(tmp_path / "out").clips[0].seal == "unproven"
+
+
+def test_rings_are_told_and_must_be_shown(maker: BundleMaker, tmp_path: Path) -> None:
+    """When the bell rang, by the device's word; a release that tells of a ring outside its clips is not believed."""
+    start = maker.films[0].clip.start
+    maker.release_changes = {"rings": (start, start + 700_000)}
+    opened = maker.open(tmp_path / "told")
+    assert opened.verified
+    assert opened.rings == (start, start + 700_000)
+    maker.release_changes = {"rings": (maker.films[0].clip.end,)}
+    opened = maker.open(tmp_path / "outside")
+    assert opened.release is None
+    assert opened.rings == ()
+    maker.release_changes = {}
+    assert maker.open(tmp_path / "untold").rings == ()
 
 
 @pytest.mark.parametrize("resigned", [False, True])

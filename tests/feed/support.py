@@ -7,11 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from broker.log.service import LogService, Submitted
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.envelopes import public_bytes
 from broker.wire.geo import E7
 from broker.wire.records import EXCLUDED_PURPOSES, Request
 from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US
-from tests.log.support import NOW_US, RECIPIENT, Clock, admission, key_of, make_service, refusals, revocation, update
+from tests.log.support import (
+    NOW_US,
+    OPERATOR,
+    RECIPIENT,
+    Clock,
+    admission,
+    key_of,
+    make_service,
+    refusals,
+    revocation,
+    update,
+)
 
 URL = "http://feed.example.org"
 CENTRE = (52.5163, 13.3777)
@@ -152,6 +164,10 @@ async def neighbourhood(folder: Path, clock: Clock, *, url: str = URL, count: in
             **{"posts-per-case": 2},
         ),
     )
+    asked_back = next(leaf for agency, leaf in leaves if agency == "springfield-pd")
+    yesterday_us = (clock.now_us // DAY_US - 1) * DAY_US
+    counted = DeletionsAsked(agency="springfield-pd", request=asked_back, day=yesterday_us, count=2)
+    await logged(service, counted.sign(OPERATOR))
     await logged(service, revocation("transit-police", now_us=clock.now_us))
     clock.now_us += HOUR_US
     rotated = agency_admission(

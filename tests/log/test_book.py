@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from broker.log.history.book import Book
 from broker.log.history.query import Filter, Status
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.geo import E7
 from broker.wire.rules import DAY_US
-from tests.log.support import NOW_US, admission, asked, leaf_of, refusals, revocation, update
+from tests.log.support import NOW_US, OPERATOR, admission, asked, leaf_of, refusals, revocation, update
 
 HISTORY = [
     admission(),
@@ -20,6 +21,9 @@ HISTORY = [
     update(leaf_of(asked(case="1")), "answered"),
     refusals(area=2),
     update(leaf_of(asked(case="1"))),
+    DeletionsAsked(
+        agency="springfield-pd", request=leaf_of(asked(case="1")), day=NOW_US // DAY_US * DAY_US, count=2
+    ).sign(OPERATOR),
     asked(case="3", area={"lat_e7": -10 * E7, "lon_e7": 179 * E7, "radius_m": 300}),
     revocation(),
 ]
@@ -47,6 +51,7 @@ def told(book: Book) -> object:
         book.standing("springfield-pd"),
         [book.updates_of(leaf) for leaf, _ in book.leaves()],
         book.record_of("springfield-pd", now_us=NOW_US),
+        book.deletions.of_request(leaf_of(asked(case="1"))),
     )
 
 
@@ -84,7 +89,7 @@ def test_a_file_that_is_no_book_is_made_anew(tmp_path: Path) -> None:
 
 def test_requests_are_found_by_what_is_asked_of_them() -> None:
     """By agency, incident, place (over the date line too), time and status; newest first, in pages."""
-    book = filled(Book(), 7)
+    book = filled(Book(), 8)
     first, second, third = (leaf for leaf, _ in book.leaves())
 
     def found(**wanted: object) -> list[str]:
@@ -113,6 +118,7 @@ def test_an_agencys_record_adds_up() -> None:
     assert record.by_status == {Status.WITHDRAWN: 1, Status.REVOKED: 2}
     assert record.by_incident == {"package-theft": 2, "burglary": 1}
     assert record.refused == {"area": 2}
+    assert (record.deletions, record.deletions_of) == (2, 1)
     assert round(record.mean_area_m2) == 282_743
     assert record.days == ((NOW_US // DAY_US, 3),)
     assert book.record_of("nobody", now_us=NOW_US).asked == 0

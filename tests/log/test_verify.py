@@ -9,9 +9,10 @@ import pytest
 
 from broker.log.errors import LogReadError
 from broker.log.readers import ANSWER_S, folder_reader, http_reader
+from broker.log.report import LogReport
 from broker.log.sequencer import Sequencer
 from broker.log.storage.folder import FolderStorage
-from broker.log.verify import LogReport, verify_log
+from broker.log.verify import verify_log
 from broker.wire.envelopes import public_bytes
 from broker.wire.notes import Checkpoint, parse_checkpoint, parse_note, sign_note
 from broker.wire.rules import DAY_US, MINUTE_US, Limits

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.wire.encoding import WireError, canonical, parse_canonical, to_base64
+from broker.wire.deletions import Deletion, DeletionReceipt, DeletionsAsked
+from broker.wire.encoding import WireError, canonical, parse_canonical, parse_time, to_base64
 from broker.wire.envelopes import public_bytes, sign_envelope
 from broker.wire.records import (
     Agency,
@@ -27,6 +28,7 @@ from broker.wire.records import (
     Update,
     Upload,
 )
+from broker.wire.rules import DAY_US
 from tests.wire.support import NOW_US, WEAK_KEYS, agency, key_of, request
 
 KEY = key_of("police")
@@ -53,6 +55,9 @@ EVERY: list[Record] = [
     Fetch(agency="pd", request=DIGEST, at=NOW_US),
     Revocation(agency="pd", at=NOW_US, revoked_by="The operator", reason="The key was lost."),
     Refusals.model_validate({"agency": "pd", "since": NOW_US, "until": NOW_US, "counts": (COUNT,)}),
+    Deletion(request=DIGEST, bundle_sha256=DIGEST, key=PUBLIC, at=NOW_US),
+    DeletionReceipt(request=DIGEST, bundle_sha256=DIGEST, taken_at=NOW_US),
+    DeletionsAsked(agency="pd", request=DIGEST, day=NOW_US // DAY_US * DAY_US, count=2),
 ]  # fmt: skip
 each = pytest.mark.parametrize("record", EVERY, ids=[record.thing for record in EVERY])
 
@@ -104,7 +109,7 @@ def test_a_value_has_one_spelling(record: Record) -> None:
     for name, value in body.items():
         if isinstance(value, str) and value.endswith("Z"):
             with pytest.raises(WireError, match="spelled"):
-                type(record).from_payload(canonical(body | {name: NOW_US}))
+                type(record).from_payload(canonical(body | {name: parse_time(value)}))
             with pytest.raises(WireError):
                 type(record).from_payload(canonical(body | {name: value.replace(".000000Z", "Z")}))
     with pytest.raises(WireError, match="canonical"):
@@ -210,6 +215,17 @@ def test_refusals_are_counts_by_code(counts: list[Any]) -> None:
     body = parse_canonical(EVERY[10].payload(), max_bytes=10_000)
     with pytest.raises(WireError, match="counts"):
         Refusals.from_payload(canonical(body | {"counts": counts}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"day": "2026-05-04T00:00:00.000001Z"}, {"day": "2026-05-04T12:00:00.000000Z"}, {"count": 0}, {"count": 100_001}],
+)
+def test_asked_deletions_are_a_count_and_a_whole_day(change: dict[str, Any]) -> None:
+    """The hour has no place in the public log, and neither have none nor more than an inbox could hold."""
+    body = parse_canonical(EVERY[13].payload(), max_bytes=10_000)
+    with pytest.raises(WireError, match=next(iter(change))):
+        DeletionsAsked.from_payload(canonical(body | change))
 
 
 def test_a_record_over_its_size_is_refused() -> None:

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from broker.log.errors import LogDamagedError
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.geo import circle_area_m2
 from broker.wire.merkle import leaf_hash
 from broker.wire.records import Agency, Refusals, Request, Revocation, Update
 
 from .bookfile import open_book, remove_book
-from .entries import Admitted, AnyRecord, Entry, Posted, Refused, Revoked, Updated, parse_record
+from .deletions import DeletionCounts
+from .entries import Admitted, AnyRecord, DeletionAsked, Entry, Posted, Refused, Revoked, Updated, parse_record
 from .lists import Lists
 from .query import Filter, PublicRecord, Status, public_record, status_of, tally, where
 
@@ -204,6 +206,9 @@ class Book:
                     [(index, record.agency, record.since, record.until, one.code, one.count) for one in record.counts],
                 )
                 entry = Refused(index, leaf.hex(), record)
+            case DeletionsAsked():
+                self.deletions.take(index, record)
+                entry = DeletionAsked(index, leaf.hex(), record)
         self._db.execute("INSERT OR IGNORE INTO entries (idx, leaf) VALUES (?, ?)", (index, leaf))
         self._size += 1
         return entry
@@ -263,6 +268,11 @@ class Book:
             raise LogDamagedError(f"the book says that entry {index} was posted under entry {admission}, no admission")
         # Its every byte was looked at when it was taken in.
         return Posted(index, leaf.hex(), Request.model_validate_json(payload), admitted, post)
+
+    @property
+    def deletions(self) -> DeletionCounts:
+        """What is logged of asked deletions."""
+        return DeletionCounts(self._db)
 
     @property
     def lists(self) -> Lists:

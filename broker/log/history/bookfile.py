@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.log.errors import BookError
 
+from .deletions import SCHEMA as DELETIONS
 from .query import SCHEMA, VERSION, cell_at
 
 _CACHE_KIB: Final = 8_192
@@ -65,4 +66,4 @@ def _check_version(db: sqlite3.Connection) -> None:
     if version not in {0, VERSION}:
         raise _OtherVersionError
     if version == 0:
-        db.executescript(SCHEMA)
+        db.executescript(f"BEGIN;{SCHEMA}{DELETIONS}COMMIT;")

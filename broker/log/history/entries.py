@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import Envelope, parse_envelope
 from broker.wire.records import Agency, Refusals, Request, Revocation, Update
+from broker.wire.rules import DAY_US
 
-AnyRecord = Agency | Revocation | Request | Update | Refusals
+AnyRecord = Agency | Revocation | Request | Update | Refusals | DeletionsAsked
 _TYPES: dict[str, type[AnyRecord]] = {
-    kind.payload_type(): kind for kind in (Agency, Revocation, Request, Update, Refusals)
+    kind.payload_type(): kind for kind in (Agency, Revocation, Request, Update, Refusals, DeletionsAsked)
 }
 _JUST_PARSED: Final = 512
 
@@ -62,7 +64,16 @@ class Refused:
     refusals: Refusals
 
 
-Entry = Admitted | Revoked | Posted | Updated | Refused
+@dataclass(frozen=True, slots=True)
+class DeletionAsked:
+    """A count of asked deletions, as logged."""
+
+    index: int
+    leaf: str
+    deletions: DeletionsAsked
+
+
+Entry = Admitted | Revoked | Posted | Updated | Refused | DeletionAsked
 
 
 class UnknownTypeError(WireError):
@@ -78,3 +89,18 @@ def parse_record(data: bytes) -> tuple[Envelope, AnyRecord]:
         things = ", ".join(one.thing for one in _TYPES.values())
         raise UnknownTypeError(f"the log holds {things}, not {envelope.payload_type[:80]!r}")
     return envelope, kind.from_payload(envelope.payload)
+
+
+def said_us(record: AnyRecord) -> int:
+    """Return the time that a record gives itself; a count of asked deletions the end of its day."""
+    match record:
+        case Agency():
+            return record.admitted_at
+        case Request():
+            return record.posted_at
+        case Update() | Revocation():
+            return record.at
+        case Refusals():
+            return record.until
+        case DeletionsAsked():
+            return record.day + DAY_US

@@ -11,11 +11,12 @@ from broker.wire.geo import E7, circle_area_m2
 from broker.wire.records import Request
 from broker.wire.rules import DAY_US
 
-VERSION: Final = 3
+from .deletions import DeletionCounts
+
+VERSION: Final = 4
 COUNTED_CELLS: Final = 7  # the H3 resolution of cells that requests are counted by: some 5 km²
 PLACED_CELLS: Final = 7  # the finest H3 resolution of which each cell's requests can be looked up
 SCHEMA: Final = """
-BEGIN;
 CREATE TABLE state (size INTEGER NOT NULL) STRICT;
 INSERT INTO state VALUES (0);
 CREATE TABLE entries (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL UNIQUE) STRICT;
@@ -63,8 +64,7 @@ CREATE TABLE refusals (
     idx INTEGER NOT NULL, agency TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
     code TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (idx, code)) STRICT;
 CREATE INDEX refusals_by_agency ON refusals (agency, until);
-PRAGMA user_version = 3;
-COMMIT;
+PRAGMA user_version = 4;
 """
 
 
@@ -101,7 +101,8 @@ class Filter:
 class PublicRecord:
     """What an agency's requests add up to. Areas are means in m², durations means in µs; 0 where nothing was asked.
 
-    `by_status` and `by_incident` count requests, `refused` envelopes that intake turned away, by rule;
+    `by_status` and `by_incident` count requests, `refused` envelopes that intake turned away, by rule; `deletions`
+    owners who asked it to delete what they gave, and `deletions_of` the requests that those had answered;
     `days` are (day since the epoch, requests posted on it), oldest first.
     """
 
@@ -109,6 +110,8 @@ class PublicRecord:
     by_status: dict[Status, int] = field(default_factory=dict)
     by_incident: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    deletions: int = 0
+    deletions_of: int = 0
     mean_area_m2: float = 0.0
     mean_window_us: int = 0
     mean_open_us: int = 0
@@ -202,12 +205,15 @@ def public_record(db: sqlite3.Connection, agency: str, *, now_us: int) -> Public
     refused = db.execute(
         "SELECT code, sum(count) AS n FROM refusals WHERE agency = ? GROUP BY code ORDER BY n DESC, code", (agency,)
     ).fetchall()
+    deletions, deletions_of = DeletionCounts(db).of_agency(agency)
     days = db.execute("SELECT day, requests FROM asked_by_day WHERE agency = ? ORDER BY day", (agency,)).fetchall()
     return PublicRecord(
         asked=asked,
         by_status={status: count for status, count in statuses.items() if count},
         by_incident=dict(incidents),
         refused=dict(refused),
+        deletions=deletions,
+        deletions_of=deletions_of,
         mean_area_m2=area / asked if asked else 0.0,
         mean_window_us=window // asked if asked else 0,
         mean_open_us=open_us // asked if asked else 0,
