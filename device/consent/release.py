@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from broker.wire.encoding import canonical, to_base64
+from broker.wire.encoding import WireError, canonical, to_base64
+from broker.wire.envelopes import open_envelope
 from broker.wire.records import FileDigest, Release, SharedClip
 
 from .errors import ConsentError
@@ -19,8 +20,32 @@ from .trust import VerifiedRequest
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenBox:
+    """Where a face is hidden at a moment, in fractions of the picture."""
+
+    at_us: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReport:
+    """What was hidden of faces: tracks, in how many pictures, and the boxes several times a second."""
+
+    tracks: int
+    pictures: int
+    boxes: tuple[HiddenBox, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClipMaterial:
-    """One clip as it will leave: the MP4, its range, and the device's statements on its segments (envelopes)."""
+    """One clip as it will leave: the MP4, its range, and the device's statements on its segments (envelopes).
+
+    A clip with transformations is derived: its range lies within that of the segments it was made from. `faces` is None
+    where none were looked for. Width and height are the picture's, in pixels.
+    """
 
     mp4: bytes
     start_us: int
@@ -28,13 +53,17 @@ class ClipMaterial:
     statements: tuple[bytes, ...]
     first_seq: int
     last_seq: int
+    width: int
+    height: int
     transformations: tuple[str, ...] = ()
+    faces: FaceReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A sealed bundle and what is in it."""
+    """A bundle, sealed, and the tar in it that was sealed: what the owner is shown is read out of that."""
 
+    packed: bytes
     sealed: bytes
     sha256: str
     clips: tuple[SharedClip, ...]
@@ -59,8 +88,12 @@ def build_bundle(
     sign_release: Callable[[Release], bytes],
     seal: Callable[[bytes, Sequence[str]], bytes],
     now_us: int,
+    rings: Sequence[int] = (),
 ) -> Bundle:
-    """Put a bundle together; `sign_release` asks the device to sign. Raises ConsentError if nothing is in it."""
+    """Put a bundle together; `sign_release` asks the device to sign. Raises ConsentError if nothing is in it.
+
+    `rings`: when somebody rang, where the owner tells it; of these, the bundle tells what its clips show.
+    """
     if not clips:
         raise ConsentError("a bundle needs at least one clip")
     shared = tuple(
@@ -88,10 +121,26 @@ def build_bundle(
         clips=shared,
         files=digests(files),
         made_at=now_us,
+        rings=tuple(at for at in sorted(set(rings)) if any(clip.start_us <= at < clip.end_us for clip in clips)),
     )
-    files["release.dsse.json"] = sign_release(release)
-    sealed = seal(pack(files), [verified.request.recipient])
-    return Bundle(sealed, hashlib.sha256(sealed).hexdigest(), shared, digests(files))
+    files["release.dsse.json"] = _signed(release, sign_release(release))
+    packed = pack(files)
+    sealed = seal(packed, [verified.request.recipient])
+    return Bundle(packed, sealed, hashlib.sha256(sealed).hexdigest(), shared, digests(files))
+
+
+def _signed(release: Release, envelope: bytes) -> bytes:
+    """Return what the device signed, if it is this release and not a byte besides; raises ConsentError.
+
+    It comes from the process that faces the network, and the owner answers for what is in the bundle.
+    """
+    try:
+        opened = open_envelope(envelope, payload_type=Release.payload_type(), key=release.device_key)
+    except WireError as error:
+        raise ConsentError(f"the device did not sign what the bundle says of it: {error}") from error
+    if opened != release.payload():
+        raise ConsentError("the device signed something else than what was to be said of the clips")
+    return envelope
 
 
 def digests(files: dict[str, bytes]) -> tuple[FileDigest, ...]:

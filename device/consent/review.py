@@ -1,10 +1,13 @@
-"""The owner's side: open sealed segments, cut a clip at segment bounds, build the bundle and sign the approval.
+"""The owner's side: open sealed segments, make the clips that were chosen, build the bundle and sign the approval.
 
 Runs in the review process, the only one that ever holds the owner's key. Plaintext stays in memory.
+
+A clip that begins and ends at segment bounds and hides nothing keeps its seal: its packets are copied. Anything else is
+derived: cut at any picture, re-encoded, and said to be so.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.wire.encoding import WireError
 from broker.wire.records import Approval, Release, SegmentStatement
@@ -19,7 +22,8 @@ from device.video.packets import AccessUnit, CodecConfig
 from device.video.segments import Segment
 
 from .errors import ConsentError
-from .release import Bundle, ClipMaterial, DeviceFacts, build_bundle
+from .redact import Choice, derived_clip
+from .release import Bundle, ClipMaterial, DeviceFacts, FaceReport, HiddenBox, build_bundle
 from .trust import VerifiedRequest
 
 
@@ -53,11 +57,16 @@ def cut(
     return chosen
 
 
-def open_clip(chosen: Sequence[tuple[SegmentStatement, SealedSegment]], owner: OwnerKey) -> ClipMaterial:
+def open_segments(chosen: Sequence[tuple[SegmentStatement, SealedSegment]], identity: str) -> list[Segment]:
+    """Open segments; raises ConsentError naming the one that is damaged, or that is not what the device signed."""
+    return [_open_segment(statement, segment, identity) for statement, segment in chosen]
+
+
+def open_clip(chosen: Sequence[tuple[SegmentStatement, SealedSegment]], identity: str) -> ClipMaterial:
     """Open the segments and copy their packets into an MP4; raises ConsentError naming the segment that is damaged."""
     if not chosen:
         raise ConsentError("nothing of this clip lies in that range")
-    opened = [_open_segment(statement, segment, owner) for statement, segment in chosen]
+    opened = open_segments(chosen, identity)
     first, last = chosen[0][0], chosen[-1][0]
     try:
         mp4 = mux_mp4(opened)
@@ -70,7 +79,68 @@ def open_clip(chosen: Sequence[tuple[SegmentStatement, SealedSegment]], owner: O
         statements=tuple(segment.statement for _, segment in chosen),
         first_seq=first.seq,
         last_seq=last.seq,
+        width=opened[0].config.width,
+        height=opened[0].config.height,
     )
+
+
+def material(
+    parts: Sequence[tuple[SegmentStatement, SealedSegment]],
+    choice: Choice,
+    *,
+    identity: str,
+    progress: Callable[[float], None] = lambda _: None,
+) -> ClipMaterial:
+    """Return what was chosen of a clip's segments: sealed where it can be, else made. `progress` goes from 0 to 1.
+
+    Raises ConsentError if the range shows nothing of them, if it reaches beyond them, or if one is damaged.
+    """
+    needed = [
+        (statement, sealed)
+        for statement, sealed in parts
+        if statement.start < choice.end_us and _end_us(statement) > choice.start_us
+    ]
+    if not needed:
+        raise ConsentError("nothing of this clip lies in that range")
+    if choice.start_us < parts[0][0].start or choice.end_us > _end_us(parts[-1][0]):
+        raise ConsentError("the range reaches beyond the clip's segments")
+    start_us, end_us = needed[0][0].start, _end_us(needed[-1][0])
+    # What begins or ends where nothing was filmed for a while begins or ends with the pictures.
+    choice = replace(choice, start_us=max(choice.start_us, start_us), end_us=min(choice.end_us, end_us))
+    if choice.end_us - choice.start_us > Limits().clip_max_us:
+        raise ConsentError(f"a clip lasts {Limits().clip_max_us // 1_000_000} s at the most; choose a part of it")
+    if not choice.hides and (choice.start_us, choice.end_us) == (start_us, end_us):
+        return open_clip(needed, identity)
+    return _derived(needed, choice, identity=identity, progress=progress)
+
+
+def _derived(
+    needed: Sequence[tuple[SegmentStatement, SealedSegment]],
+    choice: Choice,
+    *,
+    identity: str,
+    progress: Callable[[float], None],
+) -> ClipMaterial:
+    segments = open_segments(needed, identity)
+    mp4, made, transformations = derived_clip(segments, choice, progress=progress)
+    found = made.faces
+    boxes = [HiddenBox(k.at_us, k.box.x, k.box.y, k.box.width, k.box.height) for k in found.boxes] if found else []
+    return ClipMaterial(
+        mp4=mp4,
+        start_us=made.start_us,
+        end_us=made.end_us,
+        statements=tuple(sealed.statement for _, sealed in needed),
+        first_seq=needed[0][0].seq,
+        last_seq=needed[-1][0].seq,
+        width=made.width,
+        height=made.height,
+        transformations=transformations,
+        faces=FaceReport(found.tracks, found.pictures, tuple(boxes)) if found else None,
+    )
+
+
+def _end_us(statement: SegmentStatement) -> int:
+    return statement.start + statement.duration_us
 
 
 def prepare(
@@ -80,11 +150,12 @@ def prepare(
     *,
     sign_release: Callable[[Release], bytes],
     now_us: int,
+    rings: Sequence[int] = (),
 ) -> Bundle:
-    """Build the bundle that the owner is shown and then approves or not."""
+    """Build the bundle that the owner is shown and then approves or not; `rings` are told where the owner says so."""
     if len(clips) > Limits().clips_per_share:
         raise ConsentError(f"a share holds at most {Limits().clips_per_share} clips; choose some")
-    return build_bundle(verified, device, clips, sign_release=sign_release, seal=seal, now_us=now_us)
+    return build_bundle(verified, device, clips, sign_release=sign_release, seal=seal, now_us=now_us, rings=rings)
 
 
 def approve(bundle: Bundle, verified: VerifiedRequest, *, device: str, owner: OwnerKey, now_us: int) -> bytes:
@@ -102,9 +173,9 @@ def approve(bundle: Bundle, verified: VerifiedRequest, *, device: str, owner: Ow
     return approval.sign(owner.signing)
 
 
-def _open_segment(statement: SegmentStatement, sealed: SealedSegment, owner: OwnerKey) -> Segment:
+def _open_segment(statement: SegmentStatement, sealed: SealedSegment, identity: str) -> Segment:
     try:
-        plaintext = unseal(sealed.read(), owner.identity)
+        plaintext = unseal(sealed.read(), identity)
         if segment_digest(plaintext) != statement.sha256:
             raise ConsentError(f"segment {statement.seq} is not what the device signed when it filmed it")
         decoded = decode_segment(plaintext)

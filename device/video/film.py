@@ -31,10 +31,11 @@ from device.video.errors import SourceError, SourceVanishedError
 from device.video.faults import FAULTS, blamed, guarded, reason_of
 from device.video.film_settings import FilmHealth, FilmSettings, FilmState
 from device.video.labels.labelling import Labelling
+from device.video.motion.detector import MotionReading
 from device.video.outputs import ClipEnded, Output, Recorded, SourceBack, SourceEnded, SourceLost, Thumbnail
 from device.video.pace import Pace, Rate
 from device.video.packets import Packet, Ring, Watched, us_from_ticks
-from device.video.recorder import Recorder
+from device.video.recorder import Kind, Recorder
 from device.video.source.capture import Source, SourceSpec
 from device.video.source.opening import OpenSource, open_source
 from device.video.thumbs import Thumbs
@@ -44,7 +45,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _US_PER_S = 1_000_000
-_MAX_RINGS = 32
+_MAX_WANTED = 32
+_STIRRED = 100  # the score of a motion that nobody saw
 _STOP_WAIT_S = 0.9
 _MOST_REST_S = 0.1
 _MOST_ECO_REST_S = 0.3  # an event is told later than that anyway: at the next keyframe
@@ -79,7 +81,7 @@ class Film:
         self._ahead_us: int | None = None  # once the film is over: its end, ahead of the clock then
         self._stopping = False
         self._private = False
-        self._rings: deque[None] = deque(maxlen=_MAX_RINGS)
+        self._wanted: deque[Kind] = deque(maxlen=_MAX_WANTED)
         self._state: FilmState = "starting"
         self._thumbs = Thumbs()
         self._pace = Pace(self._clock, speed=0 if spec.live else settings.speed)
@@ -96,8 +98,11 @@ class Film:
 
     def ring(self) -> None:
         """Press the bell, now. After the end of the film that is an event without a clip."""
-        self._rings.append(None)
-        self._wake.set()
+        self._want("ring")
+
+    def stir(self) -> None:
+        """Act as if something moved, now: an event like any other, to try what follows from one."""
+        self._want("motion")
 
     def set_privacy(self, on: bool) -> None:
         """While on, nothing is filmed or kept; takes effect with the next packet at the latest."""
@@ -133,6 +138,10 @@ class Film:
             recording=self._recorder.recording is not None,
             overfull=self._recorder.overfull,
         )
+
+    def _want(self, kind: Kind) -> None:
+        self._wanted.append(kind)
+        self._wake.set()
 
     def _run(self) -> None:
         reason: str | None = "stopped by a fault"
@@ -287,13 +296,17 @@ class Film:
         """Do what was asked from other threads since."""
         private = self._private
         now_us = self._now_us()
-        while self._rings:
-            self._rings.popleft()
-            self._emit(self._recorder.ring(now_us))
+        while self._wanted:
+            self._emit(self._happen(self._wanted.popleft(), now_us))
         if private != self._recorder.private:
             self._watcher.reset()
             self._labelling.forget()
             self._emit(self._recorder.privacy(private, now_us))
+
+    def _happen(self, kind: Kind, at_us: int) -> list[Recorded]:
+        if kind == "ring":
+            return self._recorder.ring(at_us)
+        return self._recorder.motion(MotionReading(at_us=at_us, active=True, score=_STIRRED))
 
     def _answered(self, packet: Packet) -> None:
         if self._state == "lost":

@@ -124,6 +124,19 @@ def test_an_unusable_file_ends_with_its_reason(tmp_path: Path) -> None:
     assert film.health().state == "failed"
 
 
+def test_a_stirred_film_has_an_event_with_a_clip() -> None:
+    """Where nothing moves a motion is made up, and is an event like any other: its clip has a thumbnail."""
+    out: list[Output] = []
+    film = scene_film("empty-porch", out)
+    film.stir()
+    filmed(film)
+    phases = [o for o in out if isinstance(o, EventPhase)]
+    assert [(o.kind, o.phase, o.score) for o in phases] == [("motion", "start", 100), ("motion", "end", 100)]
+    (clip,) = segments_in(out)
+    assert {o.clip for o in phases} == {clip}
+    assert [o.clip for o in out if isinstance(o, Thumbnail)] == [clip]
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_the_bell_still_rings_when_the_film_is_over(tmp_path: Path, there: bool) -> None:
     """After a file, or without one, a ring is an event from start to end, without a clip; privacy is obeyed."""
@@ -156,7 +169,7 @@ def test_the_bell_still_rings_when_the_film_is_over(tmp_path: Path, there: bool)
         until(lambda: film._recorder.private)
         out.clear()
         film.ring()
-        until(lambda: not film._rings)
+        until(lambda: not film._wanted)
         film.stop()
         assert film.join(10)
     assert out == []

@@ -24,6 +24,8 @@ from device.video.segments import Segment
 _MATRIX = b"".join(value.to_bytes(4) for value in (0x00010000, 0, 0, 0, 0x00010000, 0, 0, 0, 0x40000000))
 _LANGUAGE_UNDETERMINED = 0x55C4
 _MAX_U32 = 0xFFFFFFFF
+# Kind of a comment's data.
+_UTF_8 = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,10 @@ class _Track:
     duration: int
 
 
-def mux_mp4(segments: tuple[Segment, ...] | list[Segment]) -> bytes:
+def mux_mp4(segments: tuple[Segment, ...] | list[Segment], *, remark: str = "") -> bytes:
     """Segments of one camera, in order, as an MP4 file; a gap between two stays as time, the picture standing still.
 
+    `remark` is a comment that the file carries; without one nothing is there but the film.
     MuxError when there are none, when their configurations differ, or when they don't follow one another.
     """
     if not segments or not all(segment.units for segment in segments):
@@ -50,8 +53,8 @@ def mux_mp4(segments: tuple[Segment, ...] | list[Segment]) -> bytes:
     brands = b"isomiso2avc1mp41" if config.codec == "h264" else b"isomiso2mp41"
     ftyp = box(b"ftyp", b"isom", (0x200).to_bytes(4), brands)
     # The index holds absolute offsets of the data behind it; its size doesn't depend on their values.
-    moov_bytes = len(_moov(config, track, data_at=0))
-    moov = _moov(config, track, data_at=len(ftyp) + moov_bytes + 8)
+    moov_bytes = len(_moov(config, track, data_at=0, remark=remark))
+    moov = _moov(config, track, data_at=len(ftyp) + moov_bytes + 8, remark=remark)
     return b"".join((ftyp, moov, box(b"mdat", *(unit.data for unit in track.samples))))
 
 
@@ -79,7 +82,7 @@ def _lay_out(segments: tuple[Segment, ...] | list[Segment]) -> _Track:
     return _Track(samples=samples, chunk_sizes=chunk_sizes, shown_from=delay, duration=end - delay)
 
 
-def _moov(config: CodecConfig, track: _Track, *, data_at: int) -> bytes:
+def _moov(config: CodecConfig, track: _Track, *, data_at: int, remark: str) -> bytes:
     media_duration = track.shown_from + track.duration
     mvhd = full_box(
         b"mvhd",
@@ -105,7 +108,15 @@ def _moov(config: CodecConfig, track: _Track, *, data_at: int) -> bytes:
     dinf = box(b"dinf", full_box(b"dref", u32(1), url))
     minf = box(b"minf", full_box(b"vmhd", bytes(8), flags=1), dinf, _stbl(config, track, data_at=data_at))
     mdia = box(b"mdia", mdhd, hdlr, minf)
-    return box(b"moov", mvhd, box(b"trak", tkhd, box(b"edts", elst), mdia))
+    said = (box(b"udta", _comment(remark)),) if remark else ()
+    return box(b"moov", mvhd, box(b"trak", tkhd, box(b"edts", elst), mdia), *said)
+
+
+def _comment(text: str) -> bytes:
+    """Return a comment as players read it: a list of one item (ISO/IEC 14496-12, 8.11, handler "mdir")."""
+    hdlr = full_box(b"hdlr", bytes(4), b"mdirappl", bytes(9))
+    data = box(b"data", u32(_UTF_8, 0), text.encode())
+    return full_box(b"meta", hdlr, box(b"ilst", box(b"\xa9cmt", data)))
 
 
 def _stbl(config: CodecConfig, track: _Track, *, data_at: int) -> bytes:
