@@ -17,11 +17,13 @@ from device.consent.desk import RequestDesk
 from device.consent.docket import DeviceView, Docket
 from device.consent.errors import ConsentError
 from device.consent.matching import ClipSpan
+from device.consent.mutes import Mutes
 from device.consent.policy import HouseholdPolicy
 from device.consent.reading.follower import Follower
 from device.consent.requests import RequestStore
 from device.consent.trust import Trust
 from device.courier import Courier, Destination
+from device.eventlog import EventLog
 from device.logreader import LogReader
 from device.names import OUTGOING_NAME
 from device.pinned import log_policy
@@ -68,6 +70,7 @@ class Asked:
     files: "link.LogReading"
     reader: LogReader
     every_s: float
+    mutes: Mutes
 
     async def look(self, mailbox: "link.Mailbox") -> None:
         """Read the log on, then look at what was announced since the last time.
@@ -141,6 +144,7 @@ def join_neighbourhood(
         limits=policy.limits,
         device=view,
         shelf=shelf,
+        rings=EventLog(state).rings,
         now_us=now_us,
     )
     destination = Destination(
@@ -149,7 +153,8 @@ def join_neighbourhood(
         owner_key=view.owner_key,
     )
     courier = Courier(desk, destination=destination, outgoing=home / OUTGOING_NAME)
-    return Asked(docket, desk, courier, follower, files, reader, section.consider_every_s)
+    mutes = Mutes(state, store=store, device=view.name, now_us=now_us)
+    return Asked(docket, desk, courier, follower, files, reader, section.consider_every_s, mutes)
 
 
 def drop_leftover_pins(state: State, ring: ClipRing) -> None:

@@ -1,4 +1,4 @@
-"""Carries approved bundles to the one door, one after the other, and keeps what becomes of each.
+"""Carries approved bundles to the one door, and owners' notices to the inbox, and keeps what becomes of each.
 
 The desk is asked right before a bundle goes whether it may still; nothing is sent that is not in the ledger first.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from device import link
-from device.consent.desk import RequestDesk
+from device.consent.desk import ASKED_BACK, RequestDesk, Sending
 from device.consent.requests import StoredRequest
 from device.vault.errors import VaultError
 
@@ -43,10 +43,20 @@ class Courier:
         self._destination = destination
         self._outgoing = outgoing
         self._wake = asyncio.Event()
+        self._uploads: dict[str, asyncio.Task[bytes]] = {}
+        self._asked_back: set[str] = set()
         self.sent: dict[str, int] = {}
 
     def wake(self) -> None:
         """Say that there is something new to send."""
+        self._wake.set()
+
+    def deletion_asked(self, leaf: str) -> None:
+        """Send nothing more for a request, and tell the inbox."""
+        upload = self._uploads.get(leaf)
+        self._asked_back.add(leaf)
+        if upload is not None:
+            upload.cancel()
         self._wake.set()
 
     def forget_leftovers(self) -> None:
@@ -63,6 +73,8 @@ class Courier:
             try:
                 for stored in await asyncio.to_thread(self._desk.to_send):
                     await self._send(stored.leaf)
+                for leaf, notice in await asyncio.to_thread(self._desk.deletions.to_tell):
+                    await self._tell(leaf, notice)
                 await asyncio.to_thread(self._forget_spent)
             except VaultError as error:  # a full disk, say: nothing is sent that can't be written down first
                 log.warning("uploads_wait", error=str(error))
@@ -78,25 +90,57 @@ class Courier:
         sending = await asyncio.to_thread(self._desk.releasing, leaf)
         if sending is None:
             return
-        job = self._job(sending.stored)
         try:
-            receipt = await link.upload_bundle(
-                job,
-                owner_key=self._destination.owner_key,
-                only_receipt=sending.closed_by is not None,
-                progress=lambda sent, _total: self.sent.__setitem__(leaf, sent),
-            )
+            receipt = await self._upload(leaf, sending)
         except link.UploadInterrupted as error:
             log.warning("upload_waits", request=leaf[:16], why=str(error))
             return
         except (link.UploadRefused, link.NotApproved) as error:
-            why = str(error) if sending.closed_by is None else f"the request was {sending.closed_by}: {error}"
+            why = _in_words(sending.closed_by, str(error))
             log.warning("upload_refused", request=leaf[:16], why=why)
             await asyncio.to_thread(self._desk.failed, leaf, why)
         else:
-            await asyncio.to_thread(self._desk.received, leaf, receipt)
-            log.info("bundle_received", request=leaf[:16])
+            if receipt is not None:
+                await asyncio.to_thread(self._desk.received, leaf, receipt)
+                log.info("bundle_received", request=leaf[:16])
         self.sent.pop(leaf, None)
+
+    async def _upload(self, leaf: str, sending: Sending) -> bytes | None:
+        """Return the receipt, None if the upload was stopped."""
+        if sending.closed_by is None and leaf in self._asked_back:  # since the desk was asked
+            return None
+        upload = asyncio.create_task(
+            link.upload_bundle(
+                self._job(sending.stored),
+                owner_key=self._destination.owner_key,
+                only_receipt=sending.closed_by is not None,
+                progress=lambda sent, _total: self.sent.__setitem__(leaf, sent),
+            ),
+            name="upload",
+        )
+        if sending.closed_by is None:
+            self._uploads[leaf] = upload
+        try:
+            await asyncio.wait([upload])
+        finally:
+            self._uploads.pop(leaf, None)
+            upload.cancel()  # changes nothing once it is done
+            await asyncio.wait([upload])
+        return None if upload.cancelled() else upload.result()
+
+    async def _tell(self, leaf: str, notice: bytes) -> None:
+        try:
+            receipt = await link.tell_deletion(
+                notice, inbox_url=self._destination.inbox_url, inbox_key=self._destination.inbox_key
+            )
+        except link.NoticeWaits as error:
+            log.warning("deletion_waits", request=leaf[:16], why=str(error))
+        except link.NoticeRefused as error:
+            log.warning("deletion_refused", request=leaf[:16], why=str(error))
+            await asyncio.to_thread(self._desk.deletions.failed, leaf, str(error))
+        else:
+            await asyncio.to_thread(self._desk.deletions.told, leaf, receipt)
+            log.info("deletion_told", request=leaf[:16])
 
     def _job(self, stored: StoredRequest) -> "link.UploadJob":  # quoted: it is loaded when there is something to send
         if stored.approval is None or stored.bundle is None or stored.upload_seed is None:
@@ -108,3 +152,9 @@ class Courier:
             inbox_key=self._destination.inbox_key,
             one_time_seed=stored.upload_seed,
         )
+
+
+def _in_words(closed_by: str | None, error: str) -> str:
+    if closed_by is None:
+        return error
+    return f"{'you asked for it to be deleted' if closed_by == ASKED_BACK else f'the request was {closed_by}'}: {error}"

@@ -26,15 +26,20 @@ from broker.wire.rules import DAY_US
 from device import keeper, link
 from device.asked import Asked, join_neighbourhood
 from device.clockwatch import ClockWatch, Reading
+from device.consent.deletions import SCHEMA as DELETIONS
 from device.consent.docket import DeviceView
 from device.consent.errors import ConsentError
+from device.consent.mutes import SCHEMA as MUTES
 from device.consent.reading.tables import SCHEMA as READING
 from device.consent.requests import SCHEMA as REQUESTS
 from device.control import SOCKET_NAME, ControlError, ControlServer
+from device.eventlog import EventLog
 from device.health import Vitals
 from device.names import CLIPS_NAME, KEY_NAME, OUTGOING_NAME, STATE_NAME
 from device.operations import make_operations
-from device.parts import film_settings, make_links, owner_public, tells_reviews
+from device.parts import film_settings, make_links, tells_reviews
+from device.pinned import owner_public
+from device.privacy import PrivacySwitch
 from device.settings import DeviceSettings, SettingsError
 from device.ticks import ticks
 from device.vault.clipring import ClipRing
@@ -55,6 +60,7 @@ BELIEVED = "clock.believed_us"
 FILM_ENDS_S = 10.0
 FIRST_PICTURE_S = 3.0
 DRAIN_S = 1.5
+SCHEMAS = (keeper.SCHEMA, REQUESTS, DELETIONS, MUTES, READING, link.SCHEMA)
 REFUSALS = (ConsentError, VaultError, VideoError, ControlError, SettingsError)
 
 
@@ -85,14 +91,12 @@ class Daemon:
         self._failure: Exception | None = None
         self._filming = False
         self._loop = asyncio.get_running_loop()
-        self._switching = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._outgoing = home / OUTGOING_NAME
         self._outgoing.mkdir(mode=0o700, exist_ok=True)
         self._key = DeviceKey.load(home / KEY_NAME)
         self._owner = owner_public(home / settings.owner_file)
         name, storage = settings.device.name, settings.storage
-        self._state = State.open(home / STATE_NAME, schemas=[keeper.SCHEMA, REQUESTS, READING, link.SCHEMA])
+        self._state = State.open(home / STATE_NAME, schemas=SCHEMAS)
         last = self._state.get_meta(BELIEVED)
         self._clock = ClockWatch(self._read_clocks(), last_us=None if last is None else int(last))
         self._ring = ClipRing(
@@ -104,6 +108,7 @@ class Daemon:
             pinned_share=storage.pinned_share,
             clock=self.believed_us,
         )
+        self._events = EventLog(self._state)
         self._ledger = Ledger(self._state, self._key)
         self._view = DeviceView(
             name=name,
@@ -162,11 +167,11 @@ class Daemon:
             new_id=new_event_id,
             sink=self._keeper.sink,
         )
-        self._private = self._state.get_meta("privacy") == "ON"
         self._vitals = Vitals(
             device=name,
             kind=settings.device.kind,
-            state=self._state,
+            simulated=self.simulated,
+            events=self._events,
             ring=self._ring,
             film=self._film,
             keeper=self._keeper,
@@ -175,6 +180,7 @@ class Daemon:
             mailbox=self._mailbox,
             asked=self._asked,
         )
+        self._privacy = PrivacySwitch(self._state, film=self._film, reporter=self._reporter, pauses=self._vitals.pauses)
 
     @property
     def doing(self) -> str:
@@ -184,6 +190,16 @@ class Daemon:
             return f"can't see {self._spec.shown} ({why}), and tries again"
         return f"films {self._spec.shown}"
 
+    @property
+    def private(self) -> bool:
+        """Whether privacy is on."""
+        return self._privacy.on
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it films a drawn scene."""
+        return self._spec.kind == "scene"
+
     async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
         """Film, tell, and serve the owner's tools."""
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -192,6 +208,7 @@ class Daemon:
             controls=self,
             asked=self._asked,
             ring=self._ring,
+            events=self._events,
             ledger=self._ledger,
             device=self._view,
             device_key=self._key,
@@ -203,8 +220,7 @@ class Daemon:
         server = ControlServer(self._home / SOCKET_NAME, operations, refusals=REFUSALS)
         try:
             async with server.running():
-                self._reporter.privacy(on=self._private)
-                self._film.set_privacy(self._private)
+                self._privacy.begin()
                 self._keeper.start(now_us=self._now_us())
                 self._film.start()
                 self._filming = True
@@ -228,22 +244,19 @@ class Daemon:
 
     async def status(self) -> dict[str, Any]:
         """Return how everything is, for the owner's tools."""
-        return await asyncio.to_thread(self._vitals.status, private=self._private)
+        return await asyncio.to_thread(self._vitals.status, private=self._privacy.on)
 
     async def set_privacy(self, on: bool) -> None:
-        """Stop filming at once, or resume it once that is kept; tell it when it is so. The last word counts."""
-        async with self._switching:
-            if on:
-                self._film.set_privacy(True)
-            await asyncio.to_thread(self._keep_privacy, on)
-            self._private = on
-            self._film.set_privacy(on)
-            self._reporter.privacy(on=on)
-        log.info("privacy", on=on)
+        """Stop filming at once, or resume it once that is kept."""
+        await self._privacy.throw(on)
 
     def ring(self) -> None:
         """Ring the bell."""
         self._film.ring()
+
+    def stir(self) -> None:
+        """Act as if something moved."""
+        self._film.stir()
 
     def approved(self) -> None:
         """Begin to send what was approved."""
@@ -314,10 +327,6 @@ class Daemon:
         with self._state.transaction() as tx:
             tx.set_meta(BELIEVED, str(self.believed_us()))
 
-    def _keep_privacy(self, on: bool) -> None:
-        with self._state.transaction() as tx:
-            tx.set_meta("privacy", "ON" if on else "OFF")
-
     async def _drain(self) -> None:
         # What was said last may go out still; what can't waits in the outbox for the next start.
         until = time.monotonic() + DRAIN_S
@@ -338,16 +347,7 @@ class Daemon:
         self._state.close()
 
     def _privacy_asked(self, on: bool) -> None:
-        task = self._loop.create_task(self._switch(on), name="privacy")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _switch(self, on: bool) -> None:
-        try:
-            await self.set_privacy(on)
-        except VaultError as error:
-            log.warning("paused", what="privacy", error=str(error))
-            self._vitals.pauses["privacy"] = str(error)
+        self._privacy.asked(on)
 
     def _wake_links(self) -> None:
         for one in self._links:

@@ -6,13 +6,12 @@ from typing import Any
 
 from device import link
 from device.asked import Asked
+from device.eventlog import EventLog
 from device.keeper import Keeper
 from device.logstatus import log_status
 from device.vault.clipring import ClipRing
-from device.vault.state import State
 from device.video.film import Film
 
-EVENT_FIELDS = ("event", "kind", "start_us", "end_us", "score", "clip", "label", "labelled_by")
 SHOWN_EVENTS = 20
 
 
@@ -24,7 +23,8 @@ class Vitals:
         *,
         device: str,
         kind: str,
-        state: State,
+        simulated: bool,
+        events: EventLog,
         ring: ClipRing,
         film: Film,
         keeper: Keeper,
@@ -35,7 +35,8 @@ class Vitals:
     ) -> None:
         self._device = device
         self._kind = kind
-        self._state = state
+        self._simulated = simulated
+        self._events = events
         self._ring = ring
         self._film = film
         self._keeper = keeper
@@ -59,8 +60,8 @@ class Vitals:
         return "" if self._asked is None else self._asked.follower.problem() or ""
 
     def waiting(self) -> int:
-        """Return how many requests wait for the owner."""
-        return 0 if self._asked is None else self._asked.desk.waiting()
+        """Return how many requests wait for the owner, whom no muted one keeps waiting."""
+        return 0 if self._asked is None else self._asked.mutes.waiting()
 
     def health(self) -> link.Health:
         """Return the payload of the health topic. Blocks on the state."""
@@ -86,14 +87,12 @@ class Vitals:
     def status(self, *, private: bool) -> dict[str, Any]:
         """Return everything, for the owner's tools. Blocks on the state."""
         film = self._film.health()
-        rows = self._state.query(
-            f"SELECT {', '.join(EVENT_FIELDS)} FROM events ORDER BY start_us DESC LIMIT ?",  # noqa: S608 - constant fields
-            (SHOWN_EVENTS,),
-        )
+        known = [] if self._asked is None else self._asked.desk.requests()
         rounded = {"fps": round(film.fps, 1), "decode_ms": round(film.decode_ms, 3), "lag_ms": round(film.lag_ms, 1)}
         return {
             "device": self._device,
             "kind": self._kind,
+            "simulated": self._simulated,
             "filming": {**asdict(film), **rounded},
             "privacy": private,
             "problem": self.problem(),
@@ -102,11 +101,12 @@ class Vitals:
             "outbox": asdict(self._outbox.stats()),
             "links": [{"broker": str(one.address), **asdict(one.health)} for one in self._links],
             "requests": {
-                "known": 0 if self._asked is None else len(self._asked.desk.requests()),
+                "known": len(known),
                 "waiting": self.waiting(),
+                "changed_us": max((one.changed_us for one in known), default=None),
                 "unverified": 0 if self._asked is None else self._asked.docket.refused_unverified,
                 "dropped": self._mailbox.dropped,
             },
             "log": None if self._asked is None else log_status(self._asked.follower, self._asked.reader),
-            "events": [dict(zip(EVENT_FIELDS, row, strict=True)) for row in rows],
+            "events": self._events.latest(SHOWN_EVENTS),
         }

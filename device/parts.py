@@ -14,8 +14,6 @@ from device import link
 from device.link.links import request_subscriptions
 from device.settings import DeviceSettings, MqttSection, SettingsError, Zone
 from device.vault.disk import read_secret
-from device.vault.errors import VaultError
-from device.vault.keys import OwnerPublic
 from device.video.attention import AttentionSettings
 from device.video.codec.encoder import EncoderSettings
 from device.video.film_settings import FilmSettings
@@ -25,18 +23,6 @@ from device.video.source.capture import CaptureSettings, V4l2Settings, parse_sou
 from device.video.zones import Polygon, ZoneError, check_polygon
 
 log = structlog.get_logger()
-
-
-def owner_public(path: Path) -> OwnerPublic:
-    """Read the owner's public key file; raises SettingsError."""
-    try:
-        return OwnerPublic.from_json(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(
-            f"{path} can't be read: {error.strerror}; 'latchstring owner init' makes an owner's public key file"
-        ) from error
-    except VaultError as error:
-        raise SettingsError(f"{path}: {error}") from error
 
 
 def film_settings(settings: DeviceSettings, *, home: Path) -> FilmSettings:

@@ -1,10 +1,12 @@
-"""The policy that a device's owner pinned: whose word counts for what the public log is."""
+"""What a device's owner pinned in its folder: whose word counts for what the public log is, and to whom it seals."""
 
 from pathlib import Path
 
 from broker.wire.encoding import WireError
 from broker.wire.proofs import MIRRORS, Policy, parse_policy
 from device.settings import NeighbourhoodSection, SettingsError
+from device.vault.errors import VaultError
+from device.vault.keys import OwnerPublic
 
 
 def log_policy(home: Path, section: NeighbourhoodSection) -> Policy:
@@ -31,4 +33,16 @@ def pinned_policy(path: Path) -> Policy:
     except OSError as error:
         raise SettingsError(f"{path} can't be read: {error.strerror}; it holds the log's pinned key") from error
     except (WireError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def owner_public(path: Path) -> OwnerPublic:
+    """Read the owner's public key file; raises SettingsError."""
+    try:
+        return OwnerPublic.from_json(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"{path} can't be read: {error.strerror}; 'latchstring owner init' makes an owner's public key file"
+        ) from error
+    except VaultError as error:
         raise SettingsError(f"{path}: {error}") from error

@@ -12,6 +12,7 @@ app = App(
     help="Footage stays sealed at home, and leaves only when its owner approves a public request.",
     version=lambda: version("latchstring"),
 )
+app.command("device.cli.console:console", name="console", help="Open your page: who asks, what they'd get, and decide.")
 app.command("device.cli.demo:demo", name="demo", help="See the whole path run on this machine.")
 app.command("device.cli.device:app", name="device", help="Set up and run a camera or doorbell.")
 app.command("device.cli.owner:app", name="owner", help="Make the key that opens your footage.")

@@ -15,6 +15,7 @@ from .errors import CommandError
 MAX_PASSPHRASE_BYTES = 1_024
 
 Home = Annotated[Path, Parameter(name="--home", help="The device's folder.")]
+Leaf = Annotated[str, Parameter(name="request", help="The request, by its first six digits or more.")]
 PassphraseFile = Annotated[
     Path | None,
     Parameter(name="--passphrase-file", help="Read the passphrase from the first line of this file (0600)."),

@@ -1,5 +1,6 @@
 """How a request and a bundle are shown to the owner. An agency's text is text, never markup."""
 
+import time
 from typing import Any
 
 from rich.console import Console
@@ -9,8 +10,13 @@ from rich.table import Table
 from broker.wire.encoding import format_time
 from device.consent.release import Bundle
 from device.consent.trust import VerifiedRequest
+from device.consent.words import deletion_in_words, proof_in_words, record_in_words
 
-from .shownlog import proof_in_words, record_in_words
+
+def state_in_words(summary: dict[str, Any]) -> str:
+    """Return where a request stands; of one that waits, whether the owner wants to be told."""
+    muted = summary["muted"] and summary["state"] == "offered"
+    return f"{summary['state']}{', muted' if muted else ''}"
 
 
 def show_request(summary: dict[str, Any]) -> None:
@@ -20,9 +26,9 @@ def show_request(summary: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     rows = [
         ("request", summary["leaf"]),
-        ("state", f"{summary['state']}{': ' + summary['message'] if summary['message'] else ''}"),
+        ("state", state_in_words(summary) + (f": {summary['message']}" if summary["message"] else "")),
         ("agency", f"{agency['name']}, {agency['domain']}"),
-        ("in the log", proof_in_words(summary)),
+        ("in the log", proof_in_words(summary, now_us=time.time_ns() // 1_000)),
         ("its record", record_in_words(summary["record"])),
         ("admitted", f"by {agency['admitted_by']} on {agency['admitted_at'][:10]}: {agency['evidence']}"),
         ("case", f"{request['case']} ({request['incident']})"),
@@ -38,6 +44,8 @@ def show_request(summary: dict[str, Any]) -> None:
         ("contact", request["contact"]),
         ("expires", request["expires_at"]),
     ]
+    if summary["deletion"] is not None:
+        rows.append(("deletion", deletion_in_words(summary["deletion"])))
     for name, value in rows:
         table.add_row(name, escape(value))  # an agency's text is text, not markup
     for clip in summary["clips"]:
@@ -61,7 +69,9 @@ def show_bundle(bundle: Bundle, verified: VerifiedRequest) -> None:
         clip = clips.get(file.name)
         what = kinds.get(file.name, "")
         if clip is not None:
-            what = f"{(clip.end - clip.start) / 1e6:.1f} s from {format_time(clip.start)}, as filmed"
+            done = "; ".join(clip.transformations)
+            what = f"{(clip.end - clip.start) / 1e6:.1f} s from {format_time(clip.start)}, "
+            what += f"derived: {done}" if done else "as filmed"
         table.add_row(file.name, f"{file.bytes:,}", what)
     console = Console()
     console.print(table)

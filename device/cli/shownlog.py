@@ -1,4 +1,4 @@
-"""How the public log is shown to the owner: what was read, who vouches for it, and what an agency asked before."""
+"""How the public log is shown to the owner: what was read, and who vouches for it."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from broker.wire.encoding import format_time
-from broker.wire.rules import DAY_US, HOUR_US, MINUTE_US
+from device.consent.words import ago
 
 _KEPT = {"agencies": "agency", "requests": "request", "cases": "case"}
 HOW_TO_CHECK = """\
@@ -41,7 +41,7 @@ def vouched_in_words(log: dict[str, Any]) -> str:
     if not log["witnessed"]:
         return "unwitnessed: only its operator says what the log is, and nobody says how fresh that is"
     names = ", ".join(one["name"] for one in log["cosigners"] if one["cosigned_us"] is not None)
-    by = "by nobody yet" if log["cosigned_us"] is None else f"by {names}, {ago(log['cosigned_us'])}"
+    by = "by nobody yet" if log["cosigned_us"] is None else f"by {names}, {_ago(log['cosigned_us'])}"
     return by + ("" if log["needs_mirror"] else "; unwitnessed by any mirror")
 
 
@@ -54,7 +54,7 @@ def show_log(log: dict[str, Any]) -> None:
         table.add_row(name, escape(line))
     table.add_row("root", log["root"] or "")
     for one in log["cosigners"]:
-        signed = "has not signed the newest head" if one["cosigned_us"] is None else ago(one["cosigned_us"])
+        signed = "has not signed the newest head" if one["cosigned_us"] is None else _ago(one["cosigned_us"])
         table.add_row(one["kind"], escape(f"{one['name']}: {signed}"))
     for one in log["sources"]:
         how = one["error"] or ("not asked yet" if one["size"] is None else f"{one['size']:,} entries")
@@ -85,29 +85,5 @@ def export_evidence(folder: Path, evidence: list[dict[str, Any]]) -> None:
     (folder / "README.txt").write_text(HOW_TO_CHECK, encoding="utf-8")
 
 
-def proof_in_words(summary: dict[str, Any]) -> str:
-    """Return what shows that a request is in the public log."""
-    log = summary["log"]
-    words = f"entry {summary['index']}; this device has itself read it there, among {log['read']:,} entries. "
-    if not log["witnessed"]:
-        return words + "Unwitnessed: only the operator vouches for that log"
-    by = ", ".join(log["cosigned_by"]) or "nobody"
-    return words + f"Cosigned by {by}, {ago(log['cosigned_us'])}" + (f". BUT: {log['hold']}" if log["hold"] else "")
-
-
-def record_in_words(record: dict[str, Any]) -> str:
-    """Return an agency's public record in a line."""
-    since = "" if record["since_us"] is None else f"admitted since {format_time(record['since_us'])[:10]}; "
-    asked = f"asked {record['asked']:,} time{'s' * (record['asked'] != 1)}, took {record['withdrawn']:,} back"
-    area = f"; {record['mean_area_m2'] / 1e6:.2f} km² on average" if record["asked"] else ""
-    turned_away = f"; {record['turned_away']:,} more turned away at intake" if record["turned_away"] else ""
-    return since + asked + area + turned_away
-
-
-def ago(at_us: int) -> str:
-    """Return how long ago a time is, in its largest unit."""
-    past_us = max(0, time.time_ns() // 1_000 - at_us)
-    for unit_us, name in ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min")):
-        if past_us >= unit_us:
-            return f"{past_us // unit_us} {name} ago"
-    return "just now"
+def _ago(at_us: int) -> str:
+    return ago(at_us, now_us=time.time_ns() // 1_000)

@@ -185,6 +185,8 @@ class Teller:
         lines = [
             ("the public feed", f"{url}/"),
             ("ask again", f"latchstring agency post {again} --dir {out / 'agency'}"),
+            ("open your page", f"latchstring console --home {out} --owner-key {owner_key}"),
+            ("its passphrase", f"cat {passphrase}"),
             ("see who asks", f"latchstring review list --home {out / 'front-door'}"),
             ("look at one", f"latchstring review show REQUEST --home {out / 'front-door'}"),
             ("approve", f"{approve} --owner-key {owner_key} --passphrase-file {passphrase}"),

@@ -4,20 +4,21 @@ A decision reads the state it is about, changes it and writes its ledger entry i
 anything act on it. Blocking; the daemon calls it off the event loop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from broker.wire.encoding import WireError
 from broker.wire.proofs import parse_proof
-from broker.wire.records import Approval, Release, SegmentStatement
+from broker.wire.records import Approval, Release, SegmentStatement, SharedClip
 from broker.wire.rules import Limits
 from broker.wire.topics import parse_announcement
 from device.vault.ledger import Ledger
 from device.vault.state import State, Transaction
 
 from .approval import Approved, check_approval
+from .deletions import Deletions
 from .docket import ClipShelf, DeviceView, Docket
 from .errors import ConsentError
 from .reading.follower import Follower
@@ -27,6 +28,7 @@ from .trust import Trust, VerifiedRequest
 log = structlog.get_logger()
 
 SHORTEST = 6  # hex digits, enough to mean one request
+ASKED_BACK = "asked-back"  # what ends an upload whose owner has asked for it to be deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,10 @@ class RequestDesk:
         limits: Limits,
         device: DeviceView,
         shelf: ClipShelf,
+        rings: Callable[[Sequence[tuple[int, int]]], Iterable[int]],
         now_us: Callable[[], int],
     ) -> None:
+        """`rings` tells when somebody rang, as this device recorded it, within ranges [start, end)."""
         self._state = state
         self._store = store
         self._docket = docket
@@ -72,15 +76,13 @@ class RequestDesk:
         self._limits = limits
         self._device = device
         self._shelf = shelf
+        self._rings = rings
         self._now_us = now_us
+        self.deletions = Deletions(state, store=store, ledger=ledger, now_us=now_us)
 
     def requests(self) -> list[StoredRequest]:
         """Return every request that is known, newest change first."""
         return self._store.every()
-
-    def waiting(self) -> int:
-        """Return how many requests wait for the owner."""
-        return self._store.count(RequestState.OFFERED)
 
     def offer(self, leaf: str) -> Offer:
         """Return one request with what matches it; `leaf` may be shortened to a unique beginning."""
@@ -103,12 +105,8 @@ class RequestDesk:
             raise ConsentError("the release names another recipient than the request")
         filmed = self._filmed(offer)
         for clip in release.clips:
-            links = [filmed.get(seq) for seq in range(clip.first_seq, clip.last_seq + 1)]
-            first, last = filmed.get(clip.first_seq), filmed.get(clip.last_seq)
-            if None in links or first is None or last is None:
-                raise ConsentError(f"{clip.file} names segments that this device did not film for the request")
-            if clip.start != first.start or clip.end != last.start + last.duration_us:
-                raise ConsentError(f"{clip.file} names another time than its segments")
+            _check_clip(clip, filmed)
+        self._check_rings(release)
 
     def approve(
         self, envelope: bytes, *, bundle: str, bundle_sha256: str, bundle_bytes: int, upload_seed: bytes
@@ -147,6 +145,12 @@ class RequestDesk:
         log.info("request_declined", leaf=stored.leaf[:16])
         return stored.leaf
 
+    def ask_deletion(self, leaf: str) -> str:
+        """Keep that the owner asks for what was shared to be deleted. Returns the whole leaf hash."""
+        stored = self._find(leaf)
+        self.deletions.ask(stored.leaf)
+        return stored.leaf
+
     def to_send(self) -> list[StoredRequest]:
         """Return the requests whose bundle has to be sent, or sent on, oldest first."""
         return self._store.every(RequestState.APPROVED, RequestState.RELEASED)[::-1]
@@ -154,8 +158,9 @@ class RequestDesk:
     def releasing(self, leaf: str) -> Sending | None:
         """Keep that sending begins or goes on, before its next byte; None if there is nothing to send.
 
-        What expired or was withdrawn before its first byte is closed. What was on its way by then gets no more bytes;
-        but only the inbox knows whether all had arrived, so it is asked. While nothing of the log counts, all waits.
+        What expired or was withdrawn before its first byte is closed. What was on its way by then, or when its owner
+        asked for it to be deleted, gets no more bytes; but only the inbox knows whether all had arrived, so it is
+        asked. While nothing of the log counts, all waits.
         Where the log is read anew, it waits until the request was read there, or is closed if its place is another's.
         """
         now_us = self._now_us()
@@ -167,6 +172,8 @@ class RequestDesk:
             reason = stored.closed_by or self._closed_by(stored, now_us)
             if reason is None and hold is None and held is False:
                 reason = "not-in-log"
+            if reason is None and self.deletions.wanted(leaf, tx):
+                reason = ASKED_BACK
             if reason is not None and stored.state is RequestState.RELEASED:
                 return Sending(stored, closed_by=reason)
             if reason is not None:
@@ -203,6 +210,7 @@ class RequestDesk:
     def _fail(self, tx: Transaction, leaf: str, reason: str, now_us: int) -> None:
         self._store.step(tx, leaf, Step.FAIL, now_us=now_us, rule="inbox", message=reason[:500])
         self._ledger.append(tx, "not-received", {"request": leaf, "reason": reason[:500]}, now_us)
+        self.deletions.fail(tx, leaf, "the bundle never arrived, so there is nothing to delete", now_us)
         self._shelf.unpin(tx, leaf)
 
     def _closed_by(self, stored: StoredRequest, now_us: int) -> str | None:
@@ -215,6 +223,14 @@ class RequestDesk:
         hold = self._reading.hold()
         if hold is not None:
             raise ConsentError(f"nothing can be approved now: {hold}")
+
+    def _check_rings(self, release: Release) -> None:
+        """Refuse rings that no clip of the release shows, or that this device does not know of."""
+        shown = [(clip.start, clip.end) for clip in release.clips]
+        if any(all(not start <= at_us < end for start, end in shown) for at_us in release.rings):
+            raise ConsentError("the release tells of a ring at another time than that of its clips")
+        if not set(release.rings) <= set(self._rings(shown)):
+            raise ConsentError("the release tells of a ring that this device did not record")
 
     def _filmed(self, offer: Offer) -> dict[int, SegmentStatement]:
         found = {}
@@ -235,6 +251,18 @@ class RequestDesk:
             how = "no" if not found else "more than one"
             raise ConsentError(f"{how} request here begins with {leaf[:64]!r}; 'latchstring review list' shows them")
         return found[0]
+
+
+def _check_clip(clip: SharedClip, filmed: Mapping[int, SegmentStatement]) -> None:
+    """Refuse a clip of other segments than these, or of another time: theirs, or if it is derived, within theirs."""
+    links = [filmed[seq] for seq in range(clip.first_seq, clip.last_seq + 1) if seq in filmed]
+    if not links or len(links) != clip.last_seq - clip.first_seq + 1:
+        raise ConsentError(f"{clip.file} names segments that this device did not film for the request")
+    start, end = links[0].start, links[-1].start + links[-1].duration_us
+    whole = (clip.start, clip.end) == (start, end)
+    within = start <= clip.start < clip.end <= end
+    if not (within if clip.transformations else whole):
+        raise ConsentError(f"{clip.file} names another time than its segments")
 
 
 def _place_of(stored: StoredRequest) -> int | None:

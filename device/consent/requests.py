@@ -141,11 +141,11 @@ class RequestStore:
         rows = (tx or self._state).query(f"SELECT {_COLUMNS} FROM requests WHERE leaf = ?", (leaf,))  # noqa: S608 - constant columns
         return _stored(rows[0]) if rows else None
 
-    def every(self, *states: RequestState) -> list[StoredRequest]:
+    def every(self, *states: RequestState, tx: Transaction | None = None) -> list[StoredRequest]:
         """Return all requests, or those in the given states, newest change first."""
         marks = ",".join("?" * len(states))
         where = f"WHERE state IN ({marks})" if states else ""
-        rows = self._state.query(
+        rows = (tx or self._state).query(
             f"SELECT {_COLUMNS} FROM requests {where} ORDER BY changed_us DESC, leaf",  # noqa: S608 - only marks are put in
             tuple(str(state) for state in states),
         )
@@ -246,8 +246,12 @@ class RequestStore:
         )
 
     def set_receipt(self, tx: Transaction, leaf: str, receipt: bytes) -> None:
-        """Keep the inbox's receipt; the one-time key has served and is forgotten."""
-        tx.execute("UPDATE requests SET receipt = ?, upload_seed = NULL WHERE leaf = ?", (receipt, leaf))
+        """Keep the inbox's receipt; the one-time key stays, since only it can ask for what was sent to be deleted."""
+        tx.execute("UPDATE requests SET receipt = ? WHERE leaf = ?", (receipt, leaf))
+
+    def forget_seed(self, tx: Transaction, leaf: str) -> None:
+        """Forget the one-time key of the upload: it has served."""
+        tx.execute("UPDATE requests SET upload_seed = NULL WHERE leaf = ?", (leaf,))
 
 
 def _stored(row: Row) -> StoredRequest:

@@ -1,13 +1,22 @@
 """What carries: MQTT links with a durable outbox, Home Assistant's view of the device, and the one door for bundles.
 
 It carries and does not decide. `upload` is the only way out for anything derived from pixels; it is loaded when there
-is something to carry, since most devices never do. `logread` asks for files of the public log, and is loaded by those
-who take part in a neighbourhood.
+is something to carry, since most devices never do. So is `deletion`, which carries an owner's notice. `logread` asks
+for files of the public log, and is loaded by those who take part in a neighbourhood.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import BrokerLost, LinkError, LogUnreadable, NotApproved, UploadInterrupted, UploadRefused
+from .errors import (
+    BrokerLost,
+    LinkError,
+    LogUnreadable,
+    NotApproved,
+    NoticeRefused,
+    NoticeWaits,
+    UploadInterrupted,
+    UploadRefused,
+)
 from .events import Happening, Health
 from .links import Links, make_links, request_mailbox, same_broker
 from .mailbox import Mailbox
@@ -18,6 +27,7 @@ from .session import LinkHealth, MqttLink
 from .settings import Backoff, BrokerAddress, BrokerTls, LinkTiming
 
 if TYPE_CHECKING:
+    from .deletion import tell_deletion
     from .logread import LogAddress, LogReading
     from .upload import UploadJob, UploadPatience, upload_bundle
 
@@ -40,6 +50,8 @@ __all__ = [
     "Mailbox",
     "MqttLink",
     "NotApproved",
+    "NoticeRefused",
+    "NoticeWaits",
     "Outbox",
     "OutboxLimits",
     "OutboxStats",
@@ -52,6 +64,7 @@ __all__ = [
     "make_links",
     "request_mailbox",
     "same_broker",
+    "tell_deletion",
     "upload_bundle",
 ]
 
@@ -61,6 +74,10 @@ def __getattr__(name: str) -> Any:
         from . import upload  # noqa: PLC0415 - httpx takes its time and memory
 
         return getattr(upload, name)
+    if name == "tell_deletion":
+        from . import deletion  # noqa: PLC0415 - as above
+
+        return deletion.tell_deletion
     if name in {"LogAddress", "LogReading"}:
         from . import logread  # noqa: PLC0415 - as above
 

@@ -26,6 +26,14 @@ class UploadRefused(LinkError):  # noqa: N818 - the inbox's answer
         self.status = status
 
 
+class NoticeRefused(LinkError):  # noqa: N818 - the inbox's answer
+    """The inbox will never take a notice, since it does not know the bundle, say; final."""
+
+
+class NoticeWaits(LinkError):  # noqa: N818 - the network's answer
+    """A notice did not get through; the same call succeeds later."""
+
+
 class UploadInterrupted(LinkError):  # noqa: N818 - the network's answer
     """The upload did not get through; what has arrived stays there, and the same call goes on from it later."""
 

@@ -1,4 +1,4 @@
-"""The inbox over HTTP: one request at a time, one origin, nothing said that need not be. Only `upload` uses it.
+"""The inbox over HTTP: one request at a time, one origin, nothing said that need not be. For `upload` and `deletion`.
 
 Requests are built here from nothing, so that no cookie, default header, credential or base address of the client gets
 in. Redirects are answers, not directions. Answers are read up to a cap.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 
 from broker.wire.encoding import WireError, parse_decimal, parse_json, to_base64
-from broker.wire.inbox import ENVELOPE_KEY, INBOX_URL_FORM, OFFSET_TYPE, TUS_VERSION
+from broker.wire.inbox import ENVELOPE_KEY, INBOX_URL_FORM, OFFSET_TYPE, TUS_VERSION, UNKNOWN_BUNDLE
 
 from .errors import UploadRefused
 from .settings import MAX_PORT
@@ -38,6 +38,14 @@ class Answer:
     status: int
     headers: httpx.Headers
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """An error as the inbox tells it."""
+
+    code: str
+    message: str
 
 
 def inbox_address(text: str) -> httpx.URL:
@@ -99,6 +107,19 @@ class Inbox:
         """Return the receipt envelope, unverified."""
         answer = await self._ask("GET", place.copy_with(path=place.path.rstrip("/") + "/receipt"), {})
         _expect(answer, 200, "to give the receipt")
+        return answer.body
+
+    async def ask_deletion(self, notice: bytes) -> bytes:
+        """Give a notice that asks for a bundle's deletion; returns the receipt envelope for it, unverified."""
+        place = self._url.copy_with(path=self._url.path.rstrip("/") + "/deletions")
+        try:
+            answer = await self._ask("POST", place, {"Content-Type": "application/json"}, content=notice)
+        except UploadRefused as error:  # the answer is too long to be an inbox's: something in between says nothing
+            raise Again(str(error)) from error
+        said = _said(answer.body)
+        if said is not None and said.code == UNKNOWN_BUNDLE:
+            raise UploadRefused(f"the inbox says: {_first_line(said.message)}", status=answer.status)
+        _expect(answer, 200, "to take a notice")
         return answer.body
 
     async def _ask(self, method: str, url: httpx.URL, headers: Mapping[str, str], *, content: bytes = b"") -> Answer:
@@ -164,7 +185,7 @@ def _expect(answer: Answer, status: int, what: str) -> None:
     if answer.status == status:
         return
     said = _said(answer.body)
-    line = _first_line(said if said is not None else answer.body.decode("utf-8", "replace"))
+    line = _first_line(said.message if said is not None else answer.body.decode("utf-8", "replace"))
     told = f"the inbox would not do what was asked ({what}): {answer.status}{': ' if line else ''}{line}"
     if answer.status in (404, 410):
         raise Vanished(told)
@@ -174,11 +195,11 @@ def _expect(answer: Answer, status: int, what: str) -> None:
     raise UploadRefused(told, status=answer.status)
 
 
-def _said(body: bytes) -> str | None:
-    """Return the message of an error in the inbox's own form, None if it is something else."""
+def _said(body: bytes) -> _Error | None:
+    """Return an error in the inbox's own form, None if it is something else."""
     try:
         error = parse_json(body, max_bytes=MAX_ANSWER_BYTES)["error"]
-        return str(error["message"]) if isinstance(error["code"], str) else None
+        return _Error(error["code"], str(error["message"])) if isinstance(error["code"], str) else None
     except (WireError, LookupError, TypeError):
         return None
 

@@ -41,7 +41,7 @@ class UploadJob:
     """What to send where.
 
     `inbox_key` is the inbox's pinned public key (32 bytes); `one_time_seed` (32 bytes) was made for this request
-    alone, and the caller keeps it until the receipt is there.
+    alone, and the caller keeps it: for the same call again, and since only it can ask for the bundle's deletion.
     """
 
     approval: bytes

@@ -5,7 +5,7 @@ touched here; that, and the order of things, is `clipstore`'s.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .clipfile import Header, Record, RecordType, SegmentMeta
@@ -233,6 +233,22 @@ def records_of(reader: Reader, clip: str, kind: RecordType | None = None) -> lis
     ]
 
 
+def known(reader: Reader, clips: Sequence[str]) -> set[str]:
+    """Return those of the clips named that are indexed."""
+    rows = reader.query("SELECT clip FROM clips WHERE clip IN (SELECT value FROM json_each(?))", (json.dumps(clips),))
+    return {str(clip) for (clip,) in rows}
+
+
+def times_of(reader: Reader, clips: Sequence[str], kind: RecordType) -> list[tuple[str, int, int]]:
+    """Return (clip, offset, time) of the records of one kind in the clips named."""
+    rows = reader.query(
+        "SELECT clip, offset, start_us FROM json_each(?) AS named"
+        " JOIN records ON records.clip = named.value AND records.type = ?",
+        (json.dumps(clips), kind),
+    )
+    return [(str(clip), int(offset), int(at_us)) for clip, offset, at_us in rows]
+
+
 def totals(reader: Reader) -> tuple[int, int]:
     """Return the bytes and the number of all clips, as far as they are indexed. Reads them all."""
     ((used, clips),) = reader.query("SELECT coalesce(sum(bytes), 0), count(*) FROM clips")
@@ -243,53 +259,6 @@ def oldest_start_us(reader: Reader) -> int | None:
     """Return the start of the oldest clip."""
     ((oldest_us,),) = reader.query("SELECT min(start_us) FROM clips")
     return None if oldest_us is None else int(oldest_us)
-
-
-def add_pin(tx: Transaction, clip: str, reason: str, at_us: int) -> None:
-    """Pin a clip; doing so again for the same reason does not make the pin newer."""
-    tx.execute("INSERT INTO pins VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (clip, reason, at_us))
-
-
-def drop_pins(tx: Transaction, reason: str) -> None:
-    """Take back every pin of a reason."""
-    tx.execute("DELETE FROM pins WHERE reason = ?", (reason,))
-
-
-def protected(reader: Reader, max_bytes: int, grown: Mapping[str, int]) -> dict[str, int]:
-    """Return the clips that pins protect, with their bytes: the newest pins, as far as they fit into `max_bytes`.
-
-    `grown` has the bytes of clips whose files are ahead of the index.
-    """
-    rows = reader.query(
-        "SELECT clip, bytes FROM pins JOIN clips USING (clip) GROUP BY clip "
-        "ORDER BY max(at_us) DESC, start_us DESC, clip"
-    )
-    found: dict[str, int] = {}
-    for clip, indexed in rows:
-        size = max(indexed, grown.get(clip, 0))
-        max_bytes -= size
-        if max_bytes < 0:
-            break
-        found[clip] = size
-    return found
-
-
-def oldest_ended(reader: Reader, spared: Collection[str]) -> str | None:
-    """Return the oldest clip that is not being written and not spared."""
-    rows = reader.query(
-        "SELECT clip FROM clips WHERE end_us IS NOT NULL ORDER BY start_us, clip LIMIT ?", (len(spared) + 1,)
-    )
-    return _first_not(rows, spared)
-
-
-def oldest_before(reader: Reader, before_us: int, spared: Collection[str]) -> str | None:
-    """Return the oldest clip that is not spared, and ended before `before_us`."""
-    # That it began before then follows, and has an index.
-    rows = reader.query(
-        "SELECT clip FROM clips WHERE start_us < ?1 AND end_us < ?1 ORDER BY start_us, clip LIMIT ?2",
-        (before_us, len(spared) + 1),
-    )
-    return _first_not(rows, spared)
 
 
 def describe(record: Record, *, read: Callable[[bytes], Link] = read_link) -> Entry:
@@ -311,10 +280,6 @@ def describe(record: Record, *, read: Callable[[bytes], Link] = read_link) -> En
         type=record.type, offset=record.offset, length=record.length, start_us=start_us, duration_us=duration_us
     )
     return row, link
-
-
-def _first_not(rows: Iterable[Row], spared: Collection[str]) -> str | None:
-    return next((clip for (clip,) in rows if clip not in spared), None)
 
 
 def _clip(row: Row) -> ClipInfo:

@@ -1,5 +1,7 @@
 """The clip ring: what is filmed goes in at one end, the oldest goes out at the other. Bounds, pins, ages; thread-safe.
 
+How it is read stands in `clipreader`.
+
 Invariants, on top of those of `clipstore`:
 
 1. The clip files together never pass `max_bytes`: room is made before a byte is written, the end record's included.
@@ -33,9 +35,9 @@ from typing import TypeVar
 
 import structlog
 
-from . import clipindex
-from .clipfile import Header, RecordType, SegmentMeta, encode_end, read_meta, read_record
-from .clipindex import ClipInfo, IndexedRecord, SegmentInfo, ThumbnailInfo
+from . import clipindex, clippins
+from .clipfile import Header, RecordType, SegmentMeta, encode_end
+from .clipreader import ClipReader
 from .clipstore import ClipStore, Step, no_step
 from .disk import Disk, LocalDisk, is_full, private_folder
 from .errors import ClipError, RingFullError, StateFullError
@@ -61,7 +63,7 @@ class Usage:
     oldest_us: int | None
 
 
-class ClipRing:
+class ClipRing(ClipReader):
     """The ring of one device. Making one runs start-up; `recovered` tells what that found."""
 
     def __init__(
@@ -83,9 +85,8 @@ class ClipRing:
         self._max_age_us = int(max_age_s * SECOND_US)
         self._pinned_bytes = int(max_bytes * pinned_share)
         self._clock = clock
-        self._state = state
         self._writer = threading.RLock()
-        self._store = ClipStore(folder, state, disk=disk or LocalDisk(), step=step)
+        super().__init__(state, ClipStore(folder, state, disk=disk or LocalDisk(), step=step))
         private_folder(folder)
         self.recovered = self._start_up()
 
@@ -122,54 +123,6 @@ class ClipRing:
         """Close a clip: it may be evicted from now on. Raises ClipError, RingFullError if the disk is full."""
         self._append(clip, RecordType.END, {"end_us": end_us})
 
-    def clip(self, clip: str) -> ClipInfo:
-        """Return one clip; raises ClipError if it is not here (any more)."""
-        info = self._store.open.info(clip) or clipindex.find_clip(self._state, clip)
-        if info is None:
-            raise ClipError(f"clip {clip[:80]} is not in the ring; it may have made room for newer ones")
-        return info
-
-    def clips(self, start_us: int, end_us: int, camera: str | None = None) -> list[ClipInfo]:
-        """Return the clips that cover some of [start_us, end_us), oldest first; open ones as far as written."""
-        ahead = self._store.open.infos()
-        found = {info.clip: info for info in clipindex.clips_between(self._state, start_us, end_us, camera)}
-        for info in ahead:
-            if info.covers(start_us, end_us) and camera in {None, info.camera} and not _ended(found.get(info.clip)):
-                found[info.clip] = info
-        return sorted(found.values(), key=lambda info: (info.start_us, info.clip))
-
-    def segments(self, clip: str) -> list[SegmentInfo]:
-        """Return a clip's segments in order; raises ClipError."""
-        found = []
-        rows = self._records(clip, RecordType.SEGMENT)
-        with self._reading(clip) as path, path.open("rb") as file:
-            for row in rows:
-                meta = SegmentMeta.parse(read_meta(file, row.offset))
-                found.append(
-                    SegmentInfo(
-                        clip=clip,
-                        offset=row.offset,
-                        length=row.length,
-                        start_us=row.start_us,
-                        duration_us=row.duration_us,
-                        sha256=meta.sha256,
-                        statement=meta.statement,
-                    )
-                )
-        return found
-
-    def thumbnails(self, clip: str) -> list[ThumbnailInfo]:
-        """Return a clip's thumbnails in order; raises ClipError."""
-        return [
-            ThumbnailInfo(clip=clip, offset=row.offset, length=row.length, at_us=row.start_us)
-            for row in self._records(clip, RecordType.THUMBNAIL)
-        ]
-
-    def read_sealed(self, item: SegmentInfo | ThumbnailInfo) -> bytes:
-        """Return the sealed bytes, their CRC checked; raises ClipError if they are damaged or evicted."""
-        with self._reading(item.clip) as path, path.open("rb") as file:
-            return read_record(file, item.offset)[1]
-
     def pin(self, clip: str, reason: str, *, tx: Transaction | None = None) -> bool:
         """Protect a clip for a reason, in the caller's transaction if given; False if the clip is gone."""
         if tx is None:
@@ -177,7 +130,7 @@ class ClipRing:
                 return self.pin(clip, reason, tx=own)
         if clipindex.find_clip(tx, clip) is None:
             return False
-        clipindex.add_pin(tx, clip, reason, self._clock())
+        clippins.add_pin(tx, clip, reason, self._clock())
         return True
 
     def unpin(self, reason: str, *, tx: Transaction | None = None) -> None:
@@ -185,7 +138,7 @@ class ClipRing:
         if tx is None:
             with self._state.transaction() as own:
                 return self.unpin(reason, tx=own)
-        return clipindex.drop_pins(tx, reason)
+        return clippins.drop_pins(tx, reason)
 
     def expire(self) -> int:
         """Evict the clips that are too old; returns how many. Call it now and then: `begin` does, too.
@@ -196,7 +149,7 @@ class ClipRing:
         before_us = self._clock() - self._max_age_us
         count = 0
         with self._writing("the oldest", wait=False) as mine:
-            while mine and self._evict(lambda tx: clipindex.oldest_before(tx, before_us, self._protected(tx)), "age"):
+            while mine and self._evict(lambda tx: clippins.oldest_before(tx, before_us, self._protected(tx)), "age"):
                 count += 1
         return count
 
@@ -251,12 +204,6 @@ class ClipRing:
                 self._make_room(len(draft.data))
             self._with_space(clip, lambda: self._store.append(draft))
 
-    def _records(self, clip: str, kind: RecordType) -> list[IndexedRecord]:
-        self.clip(clip)
-        ahead = {row.offset: row for row, _ in self._store.open.waiting(clip, kind)}
-        indexed = {row.offset: row for row in clipindex.records_of(self._state, clip, kind)}
-        return [row for _, row in sorted((indexed | ahead).items())]
-
     def _make_room(self, count: int) -> None:
         """Evict until `count` more bytes fit under the bound; evicts nothing if they can't."""
         being_written = self._store.open.infos()
@@ -300,11 +247,11 @@ class ClipRing:
 
     def _oldest(self, tx: Transaction) -> str | None:
         protected = self._protected(tx)
-        return clipindex.oldest_ended(tx, protected) or clipindex.oldest_ended(tx, {})
+        return clippins.oldest_ended(tx, protected) or clippins.oldest_ended(tx, {})
 
     def _protected(self, reader: Reader) -> dict[str, int]:
         grown = {info.clip: info.bytes for info in self._store.open.infos()}
-        return clipindex.protected(reader, self._pinned_bytes, grown)
+        return clippins.protected(reader, self._pinned_bytes, grown)
 
     @contextlib.contextmanager
     def _writing(self, what: str, *, wait: bool = True) -> Iterator[bool]:
@@ -318,17 +265,3 @@ class ClipRing:
         finally:
             if mine:
                 self._writer.release()
-
-    @contextlib.contextmanager
-    def _reading(self, clip: str) -> Iterator[Path]:
-        path = self._store.path(clip)
-        try:
-            yield path
-        except FileNotFoundError as error:
-            raise ClipError(f"clip {clip} is not in the ring any more; it made room for newer ones") from error
-        except OSError as error:
-            raise ClipError(f"{path} could not be read: {error.strerror}") from error
-
-
-def _ended(info: ClipInfo | None) -> bool:
-    return info is not None and info.end_us is not None

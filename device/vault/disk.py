@@ -3,6 +3,7 @@
 `Disk` is small so that a test can put a disk in its place that is full, or that loses power half-way.
 """
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -118,6 +119,20 @@ def write_secret(path: Path, data: bytes) -> None:
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def replace_secret(path: Path, data: bytes) -> None:
+    """Write a secret over the one that is there, if there is one: after a power cut it is the old or the new."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        draft.unlink(missing_ok=True)  # a power cut left it
+        LocalDisk().create(draft, data)
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise KeyFileError(f"{path} could not be written: {error.strerror}") from error
 
 
 def read_secret(path: Path) -> bytes:

@@ -112,6 +112,22 @@ class OwnerKey:
         """The half that devices get."""
         return OwnerPublic(recipient_of(self.identity), self.signing.public_key().public_bytes_raw())
 
+    def to_secret(self) -> bytes:
+        """Return what a key file encrypts."""
+        return canonical({"identity": self.identity, "signing": to_base64(self.signing.private_bytes_raw())})
+
+    @classmethod
+    def from_secret(cls, secret: bytes) -> Self:
+        """Read what `to_secret` wrote; raises KeyFileError."""
+        try:
+            body = _parts(parse_json(secret, max_bytes=MAX_FILE_BYTES, what="the key inside"), {"identity", "signing"})
+            seed = from_base64(_text(body, "signing"), size=KEY_BYTES, what="signing")
+            identity = _text(body, "identity")
+            recipient_of(identity)
+        except (WireError, SealError) as error:
+            raise KeyFileError(f"the owner key file opened, but what is in it can't be used: {error}") from error
+        return cls(identity, Ed25519PrivateKey.from_private_bytes(seed))
+
     def __repr__(self) -> str:
         return f"OwnerKey(public={self.public.recipient})"
 
@@ -138,8 +154,7 @@ def create_owner(
         "cipher": "aes-256-gcm",
         "nonce": to_base64(nonce),
     }
-    secret = canonical({"identity": owner.identity, "signing": to_base64(owner.signing.private_bytes_raw())})
-    ciphertext = AESGCM(_derive(passphrase, salt, cost)).encrypt(nonce, secret, canonical(header))
+    ciphertext = AESGCM(_derive(passphrase, salt, cost)).encrypt(nonce, owner.to_secret(), canonical(header))
     body = header | {"ciphertext": to_base64(ciphertext)}
     return canonical(body | {"checksum": _checksum(body)}) + b"\n", owner.public
 
@@ -160,7 +175,7 @@ def unlock_owner(data: bytes, passphrase: str) -> OwnerKey:
         secret = AESGCM(_derive(passphrase, salt, cost)).decrypt(nonce, ciphertext, canonical(header))
     except InvalidTag as error:
         raise PassphraseError("the passphrase does not open this owner key; nothing was changed, try again") from error
-    return _owner_from(secret)
+    return OwnerKey.from_secret(secret)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -209,17 +224,6 @@ def _derive(passphrase: str, salt: bytes, cost: Argon2Cost) -> bytes:
         salt=salt, length=KEY_BYTES, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib
     )
     return kdf.derive(text)
-
-
-def _owner_from(secret: bytes) -> OwnerKey:
-    try:
-        body = _parts(parse_json(secret, max_bytes=MAX_FILE_BYTES, what="the key inside"), {"identity", "signing"})
-        seed = from_base64(_text(body, "signing"), size=KEY_BYTES, what="signing")
-        identity = _text(body, "identity")
-        recipient_of(identity)
-    except (WireError, SealError) as error:
-        raise KeyFileError(f"the owner key file opened, but what is in it can't be used: {error}") from error
-    return OwnerKey(identity, Ed25519PrivateKey.from_private_bytes(seed))
 
 
 def _fields(data: bytes, names: set[str], kind: str) -> dict[str, Any]:

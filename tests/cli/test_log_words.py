@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from broker.clock import system_now_us
 from broker.facts import Facts, MirrorFacts
 from broker.wire.encoding import to_base64
 from broker.wire.envelopes import public_bytes
 from broker.wire.notes import parse_note
-from device.cli.shownlog import ago, export_evidence, log_rows, proof_in_words, record_in_words, show_log
+from device.cli.shownlog import export_evidence, log_rows, show_log
+from device.consent.words import ago, proof_in_words, record_in_words
 from device.logstatus import log_status
 from device.pinned import log_policy
 from device.settings import SettingsError, load_settings
@@ -122,7 +124,7 @@ def test_who_vouches_and_what_is_kept_is_told_as_it_is(capsys: pytest.CaptureFix
                       {"name": "late.example.org", "kind": "witness", "cosigned_us": None}],
         "sources": [{"name": "mirror.example.org", "url": url, "error": None, "size": 5}],
     }  # fmt: skip
-    assert dict(log_rows(log))["vouched for"] == f"by mirror.example.org, {ago(NOW_US)}"
+    assert dict(log_rows(log))["vouched for"] == f"by mirror.example.org, {ago(NOW_US, now_us=system_now_us())}"
     assert dict(log_rows(log | {"cosigned_us": None}))["vouched for"] == "by nobody yet"
     for agencies, revoked, words in (
         (1, 0, "1 agency,"),
@@ -158,7 +160,7 @@ def test_a_log_without_witnesses_is_called_so() -> None:
     """Neither the log nor a request in it is said to be vouched for where only the operator does."""
     log = {"witnessed": False, "read": 5, "size": 5, "origin": "log.example", "contradiction": None, "hold": None}
     assert "unwitnessed" in dict(log_rows(log))["vouched for"]
-    words = proof_in_words({"index": 3, "log": {**log, "cosigned_us": None, "cosigned_by": []}})
+    words = proof_in_words({"index": 3, "log": {**log, "cosigned_us": None, "cosigned_by": []}}, now_us=NOW_US)
     assert words == (
         "entry 3; this device has itself read it there, among 5 entries. Unwitnessed: only the operator vouches for"
         " that log"
@@ -168,13 +170,14 @@ def test_a_log_without_witnesses_is_called_so() -> None:
 def test_the_words_of_a_proof_and_of_a_record() -> None:
     """Who cosigned, how long ago, what stands against it now; and an agency's past in one line."""
     log = {"witnessed": True, "read": 5, "cosigned_by": ["library", "neighbour"], "cosigned_us": 0, "hold": "it is old"}
-    words = proof_in_words({"index": 3, "log": log})
+    words = proof_in_words({"index": 3, "log": log}, now_us=NOW_US)
     assert "Cosigned by library, neighbour, " in words
     assert words.endswith(" d ago. BUT: it is old")
     record = {"since_us": NOW_US, "asked": 41, "withdrawn": 2, "mean_area_m2": 125_664.0, "turned_away": 7}
-    assert record_in_words(record) == (
-        "admitted since 2026-09-21; asked 41 times, took 2 back; 0.13 km² on average; 7 more turned away at intake"
-    )
-    nothing = {"since_us": None, "asked": 0, "withdrawn": 0, "mean_area_m2": 0.0, "turned_away": 0}
+    asked = "admitted since 2026-09-21; asked 41 times, took 2 back; 0.13 km² on average; 7 more turned away at intake"
+    assert record_in_words(record | {"deletions_asked": 0}) == asked
+    assert record_in_words(record | {"deletions_asked": 3}) == asked + "; 3 times asked to delete what it was given"
+    nothing: dict[str, Any] = dict.fromkeys(("asked", "withdrawn", "mean_area_m2", "turned_away", "deletions_asked"), 0)
+    nothing |= {"since_us": None}
     assert record_in_words(nothing) == "asked 0 times, took 0 back"
-    assert ago(1 << 62) == "just now"
+    assert ago(NOW_US + 1, now_us=NOW_US) == "just now"

@@ -13,6 +13,7 @@ from broker.wire.tiles import TILE_WIDTH
 from device.consent.desk import RequestDesk
 from device.consent.docket import DeviceView, Docket
 from device.consent.matching import ClipSpan
+from device.consent.mutes import Mutes
 from device.consent.policy import HouseholdPolicy
 from device.consent.reading.follower import Follower
 from device.consent.requests import SCHEMA, RequestStore
@@ -73,6 +74,7 @@ class Shelf:
 
     clips: dict[str, list[SegmentStatement]] = field(default_factory=dict)
     pinned: dict[str, set[str]] = field(default_factory=dict)
+    rings: list[int] = field(default_factory=list)
     key: DeviceKey = field(default_factory=DeviceKey.generate)
 
     def film(self, clip: str, *, start_us: int = CLIP_START_US, segments: int = 5, first_seq: int = 0) -> None:
@@ -90,6 +92,9 @@ class Shelf:
 
     def statements(self, clip: str) -> Sequence[bytes]:
         return [statement.sign(self.key.signing) for statement in self.clips[clip]]
+
+    def rung(self, ranges: Sequence[tuple[int, int]]) -> list[int]:
+        return [at_us for at_us in self.rings if any(start <= at_us < end for start, end in ranges)]
 
     def pin(self, tx: Transaction, clip: str, reason: str) -> None:  # noqa: ARG002 - held by memory, not by the state
         self.pinned.setdefault(reason, set()).add(clip)
@@ -130,8 +135,10 @@ class Home:
         self.desk = RequestDesk(
             self.state, store=store, docket=self.docket, ledger=self.ledger, trust=trust,
             reading=self.follower, limits=self.policy.limits,
-            device=device, shelf=self.shelf, now_us=lambda: self.now_us,
+            device=device, shelf=self.shelf, rings=self.shelf.rung, now_us=lambda: self.now_us,
         )  # fmt: skip
+
+        self.mutes = Mutes(self.state, store=store, device=device.name, now_us=lambda: self.now_us)
 
     def consider(self, *announced: tuple[str, bytes]) -> None:
         """Read the log on, and look at what was announced: what a device does at its times."""

@@ -1,7 +1,7 @@
 """The whole way of a clip, for each codec: encoded, sealed, signed, opened by its owner, sent, checked by an agency."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,10 +54,12 @@ def kept(segments: list[Segment]) -> list[SealedSegment]:
 def opened_by_owner(codec: Codec, *, start_us: int = 0, end_us: int = 1 << 62) -> ClipMaterial:
     """A clip of six seconds, or of a part of it, as the owner sees and approves it."""
     sealed = kept(segments_of(coded(90, codec=codec)))
-    return open_clip(cut(sealed, device_key=KEY.public, start_us=start_us, end_us=end_us, limit_us=MINUTE_US), OWNER)
+    return open_clip(
+        cut(sealed, device_key=KEY.public, start_us=start_us, end_us=end_us, limit_us=MINUTE_US), OWNER.identity
+    )
 
 
-def sent(clips: list[ClipMaterial], out: Path) -> OpenedBundle:
+def sent(clips: list[ClipMaterial], out: Path, *, rings: Sequence[int] = ()) -> OpenedBundle:
     """Put clips into a bundle, and open it as the agency."""
     first, last = clips[0], clips[-1]
     leaf, payload = HOOD.announced(start=first.start_us - MINUTE_US, end=last.end_us + MINUTE_US)
@@ -65,7 +67,7 @@ def sent(clips: list[ClipMaterial], out: Path) -> OpenedBundle:
     to_us = replace(verified, request=verified.request.model_copy(update={"recipient": recipient_of(AGENCY)}))
     facts = DeviceFacts(name="porch", key=KEY.public, camera="main", kind="doorbell")
     sign: Callable[[Release], bytes] = lambda release: release.sign(KEY.signing)  # noqa: E731 - one line with its type
-    bundle = prepare(to_us, facts, clips, sign_release=sign, now_us=NOW_US)
+    bundle = prepare(to_us, facts, clips, sign_release=sign, now_us=NOW_US, rings=rings)
     return open_bundle(bundle.sealed, AGENCY, out, request_leaf=leaf, policy=HOOD.log.policy, sha256=bundle.sha256)
 
 

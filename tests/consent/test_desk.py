@@ -8,7 +8,7 @@ import pytest
 from broker.wire.records import FileDigest, Release
 from broker.wire.rules import DAY_US
 from device.consent.errors import ApprovalError, ConsentError, TransitionError
-from tests.consent.decisions import BUNDLE, SHA, approval, approve, clip, offered
+from tests.consent.decisions import BUNDLE, SEED, SHA, approval, approve, clip, offered
 from tests.consent.support import CLIP_START_US, OWNER, Home
 from tests.simulators import NOW_US, RECIPIENT, signing_key
 
@@ -106,7 +106,7 @@ def test_each_step_of_a_release_is_kept_over_a_restart(home: Home) -> None:
     assert home.states() == {leaf: "received"}
     assert [entry.kind for entry in home.ledger.entries()] == ["approved", "released", "received"]
     (stored,) = home.desk.requests()
-    assert stored.upload_seed is None
+    assert stored.upload_seed == SEED, "only it can ask for deletion"
 
 
 def test_a_release_says_only_what_was_filmed(home: Home) -> None:
@@ -130,6 +130,46 @@ def test_a_release_says_only_what_was_filmed(home: Home) -> None:
     home.desk.decline(leaf)
     with pytest.raises(ConsentError, match="declined"):
         home.desk.check_release(release)
+
+
+def released(home: Home, leaf: str, **changes: Any) -> Release:
+    """A release of the one clip, bent."""
+    return Release(
+        request=leaf, device="front-door", device_key=home.shelf.key.public, camera="main", kind="doorbell",
+        recipient=RECIPIENT, clips=(clip(),), files=(FileDigest(name="clip-1.mp4", bytes=1, sha256="0" * 64),),
+        made_at=NOW_US,
+    ).model_copy(update=changes)  # fmt: skip
+
+
+def test_a_derived_clip_lies_within_its_segments(home: Home) -> None:
+    """What was re-encoded may show less than its segments, and nothing beyond; what is sealed shows just them."""
+    leaf = offered(home)
+    end = clip().end
+    done = ("re-encoded",)
+    for start_us, end_us in ((CLIP_START_US, end), (CLIP_START_US + 1, end - 1)):
+        less = clip(start=start_us, end=end_us, transformations=done)
+        home.desk.check_release(released(home, leaf, clips=(less,)))
+    for start_us, end_us in ((CLIP_START_US - 1, end), (CLIP_START_US, end + 1), (end, CLIP_START_US)):
+        more = clip(start=start_us, end=end_us, transformations=done)
+        with pytest.raises(ConsentError, match="another time"):
+            home.desk.check_release(released(home, leaf, clips=(more,)))
+    with pytest.raises(ConsentError, match="another time"):
+        home.desk.check_release(released(home, leaf, clips=(clip(start=CLIP_START_US + 1),)))
+    with pytest.raises(ConsentError, match="did not film"):
+        home.desk.check_release(released(home, leaf, clips=(clip(last_seq=9, transformations=done),)))
+    with pytest.raises(ConsentError, match="did not film"):
+        home.desk.check_release(released(home, leaf, clips=(clip(first_seq=3, last_seq=2, transformations=done),)))
+
+
+def test_a_release_tells_of_rings_that_were_and_are_shown(home: Home) -> None:
+    """The device signs for rings that it recorded, within the clips of the release, and for no others."""
+    leaf = offered(home)
+    home.shelf.rings = [CLIP_START_US, CLIP_START_US + 500_000, clip().end + 5]
+    home.desk.check_release(released(home, leaf, rings=tuple(home.shelf.rings[:2])))
+    with pytest.raises(ConsentError, match="did not record"):
+        home.desk.check_release(released(home, leaf, rings=(CLIP_START_US + 1,)))
+    with pytest.raises(ConsentError, match="another time"):
+        home.desk.check_release(released(home, leaf, rings=(clip().end + 5,)))
 
 
 def test_nothing_is_sent_for_a_request_that_expired_meanwhile(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -14,8 +15,9 @@ from broker.wire.records import Approval, Release, SegmentStatement
 from broker.wire.rules import MINUTE_US
 from broker.wire.segments import encode_segment, segment_digest
 from device.consent.errors import ConsentError
+from device.consent.redact import Choice
 from device.consent.release import DeviceFacts, digests
-from device.consent.review import SealedSegment, approve, cut, open_clip, prepare
+from device.consent.review import SealedSegment, approve, cut, material, open_clip, prepare
 from device.consent.trust import VerifiedRequest
 from device.vault.keys import DeviceKey, OwnerKey
 from device.vault.sealing import new_identity, recipient_of, seal, unseal
@@ -82,7 +84,7 @@ def test_a_statement_of_another_device_is_refused() -> None:
 
 def test_the_clip_is_the_film_packet_for_packet() -> None:
     """What is opened and put into an MP4 has the very access units that were filmed."""
-    clip = open_clip(everything(sealed()), OWNER)
+    clip = open_clip(everything(sealed()), OWNER.identity)
     _, units = read_mp4(clip.mp4)
     assert [unit.data for unit in units] == [unit.data for segment in SEGMENTS for unit in segment.units]
     assert (clip.start_us, clip.end_us) == (SEGMENTS[0].start_us, SEGMENTS[-1].end_us)
@@ -93,16 +95,16 @@ def test_a_damaged_segment_is_named_and_the_rest_can_be_shared() -> None:
     """One flipped byte: that segment is refused by its number, and a cut around it opens."""
     segments = sealed(damage=2)
     with pytest.raises(ConsentError, match="segment 2 is damaged"):
-        open_clip(everything(segments), OWNER)
+        open_clip(everything(segments), OWNER.identity)
     before = cut(segments, device_key=KEY.public, start_us=0, end_us=SEGMENTS[1].end_us - 1, limit_us=MINUTE_US)
-    assert open_clip(before, OWNER).last_seq == 1
+    assert open_clip(before, OWNER.identity).last_seq == 1
 
 
 def test_another_owners_key_opens_nothing() -> None:
     """Only the key to which it was sealed opens a segment."""
     stranger = OwnerKey(new_identity(), signing_key(31))
     with pytest.raises(ConsentError, match="can't be shared"):
-        open_clip(everything(sealed()), stranger)
+        open_clip(everything(sealed()), stranger.identity)
 
 
 def test_swapped_plaintext_is_noticed() -> None:
@@ -110,14 +112,14 @@ def test_swapped_plaintext_is_noticed() -> None:
     segments = sealed()
     swapped = SealedSegment(segments[0].statement, segments[1].read)
     with pytest.raises(ConsentError, match="not what the device signed"):
-        open_clip(everything([swapped]), OWNER)
+        open_clip(everything([swapped]), OWNER.identity)
 
 
 def test_the_bundle_opens_to_what_the_approval_names() -> None:
     """The sealed bundle is a tar of exactly the files whose digests the approval lists, in a fixed form."""
     request = verified()
     agency = new_identity()
-    clip = open_clip(everything(sealed()), OWNER)
+    clip = open_clip(everything(sealed()), OWNER.identity)
     facts = DeviceFacts(name="porch", key=KEY.public, camera="main", kind="doorbell")
     releases: list[Release] = []
 
@@ -147,7 +149,46 @@ def test_the_bundle_opens_to_what_the_approval_names() -> None:
 
 def test_more_clips_than_a_share_holds_are_refused() -> None:
     """Ten clips are the most."""
-    clip = open_clip(everything(sealed()), OWNER)
+    clip = open_clip(everything(sealed()), OWNER.identity)
     facts = DeviceFacts(name="porch", key=KEY.public, camera="main", kind="doorbell")
     with pytest.raises(ConsentError, match="at most 10 clips"):
         prepare(verified(), facts, [clip] * 11, sign_release=lambda release: release.sign(KEY.signing), now_us=NOW_US)
+
+
+FACTS = DeviceFacts(name="porch", key=KEY.public, camera="main", kind="doorbell")
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda release: replace_in(release, rings=(release.clips[0].start,)).sign(KEY.signing),
+        lambda release: replace_in(release, made_at=release.made_at + 1).sign(KEY.signing),
+        lambda release: release.sign(signing_key(31)),
+        lambda release: release.sign(KEY.signing) + b" ",
+        lambda _: b"{}",
+    ],
+)
+def test_the_device_may_sign_what_was_shown_and_not_a_byte_besides(lie: Callable[[Release], bytes]) -> None:
+    """What it answers goes into the bundle that the owner approves: it is compared, not trusted."""
+    clip = open_clip(everything(sealed()), OWNER.identity)
+    with pytest.raises(ConsentError, match="sign"):
+        prepare(verified(), FACTS, [clip], sign_release=lie, now_us=NOW_US)
+
+
+def replace_in(release: Release, **changes: object) -> Release:
+    return release.model_copy(update=changes)
+
+
+def test_a_cut_where_nothing_was_filmed_is_a_cut_at_the_pictures() -> None:
+    """In a gap between two segments a range begins and ends with what there is, and stays sealed."""
+    parts = everything(sealed())
+    last, moved = parts[-1]
+    later = last.model_copy(update={"start": last.start + 3_000_000})
+    gap = [*parts[:-1], (later, moved)]
+    ends_us = parts[-2][0].start + parts[-2][0].duration_us
+    before = material(gap, Choice(parts[0][0].start, ends_us + 1_000_000), identity=OWNER.identity)
+    assert (before.start_us, before.end_us, before.transformations) == (parts[0][0].start, ends_us, ())
+    with pytest.raises(ConsentError, match="nothing of this clip"):
+        material(gap, Choice(ends_us, later.start), identity=OWNER.identity)
+    with pytest.raises(ConsentError, match="beyond"):
+        material(gap, Choice(parts[0][0].start - 1, ends_us), identity=OWNER.identity)

@@ -55,6 +55,7 @@ class Household(Home):
             self.files,
             self.reader,
             LOOK_S,
+            self.mutes,
         )
 
     async def aclose(self) -> None:

@@ -25,8 +25,13 @@ async def refuse(arguments: Mapping[str, Any], body: bytes) -> Answer:
     raise ConsentError(f"no, not {arguments['what']} with {len(body)} bytes")
 
 
+async def large(arguments: Mapping[str, Any], body: bytes) -> Answer:
+    del arguments
+    return {}, body * 40
+
+
 def serving(home: Path) -> ControlServer:
-    return ControlServer(home / SOCKET_NAME, {"echo": echo, "refuse": refuse}, refusals=(ConsentError,))
+    return ControlServer(home / SOCKET_NAME, {"echo": echo, "refuse": refuse, "large": large}, refusals=(ConsentError,))
 
 
 async def call(home: Path, op: str, body: bytes = b"", **arguments: Any) -> Answer:
@@ -46,6 +51,29 @@ async def test_arguments_and_bytes_go_through(tmp_path: Path) -> None:
     """What is asked arrives, and so does what is answered, raw bytes included."""
     async with serving(tmp_path).running():
         assert await call(tmp_path, "echo", b"\x00\n\xff", leaf="ab", n=3) == ({"leaf": "ab", "n": 3}, b"\xff\n\x00")
+
+
+async def test_a_large_answer_arrives_whole(tmp_path: Path) -> None:
+    """As much as a run of segments has, byte for byte, by any number of callers at once."""
+    pieces = [os.urandom(800_001) for _ in range(3)]
+    async with serving(tmp_path).running():
+        answers = await asyncio.gather(*(call(tmp_path, "large", piece) for piece in pieces))
+    assert [payload for _, payload in answers] == [piece * 40 for piece in pieces]
+
+
+async def test_who_reads_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """An answer that nobody fetches is not pushed into memory beyond a piece, and others are served meanwhile."""
+    piece = os.urandom(800_000)
+    async with serving(tmp_path).running():
+        reader, writer = await asyncio.open_unix_connection(tmp_path / SOCKET_NAME, limit=1_000)
+        writer.write(b'{"op":"large","bytes":%d}\n' % len(piece) + piece)
+        await writer.drain()
+        for _ in range(20):
+            assert (await call(tmp_path, "echo"))[0] == {}
+        answer = await reader.read()
+        assert answer.endswith(piece)
+        assert len(answer) > 40 * len(piece)
+        writer.close()
 
 
 async def test_a_refusal_is_one_line_at_the_caller(tmp_path: Path) -> None:

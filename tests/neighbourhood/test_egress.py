@@ -80,7 +80,7 @@ def bodies(sent: bytes) -> list[tuple[bytes, bytes, dict[bytes, bytes], bytes]]:
 
 
 def test_only_what_was_approved_leaves(parties: Parties, record_property: Any) -> None:
-    """Before the approval nothing but events; a no looks like no match; after a yes exactly the approved bundle."""
+    """Before a yes nothing but events; noticed, muted and declined look like no match; then exactly the bundle."""
     parties.start_hood()
     parties.start_owner()
     mqtt = {name: parties.record(parties.facts.mqtt_port) for name in DEVICES}
@@ -103,7 +103,12 @@ def test_only_what_was_approved_leaves(parties: Parties, record_property: Any) -
     for name, sent in before.items():
         _only_events(name, sent)
 
-    parties.run("review", "decline", leaf, "--home", str(parties.home("declines")))
+    home = str(parties.home("declines"))
+    assert parties.ask("declines", "notices") == {"new": [leaf]}
+    for more in ([], ["--off"], []):
+        parties.run("review", "mute", "--incident", "package-theft", "--home", home, *more)
+    assert parties.status("declines")["requests"]["waiting"] == 0
+    parties.run("review", "decline", leaf, "--home", home)
     released = parties.approve("approves", leaf)
     time.sleep(1.0)  # whatever a decision might set off has had its time
     for name in DEVICES:

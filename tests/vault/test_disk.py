@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device.vault.disk import LocalDisk
+from device.vault.disk import LocalDisk, replace_secret
 
 
 @dataclass
@@ -55,6 +55,17 @@ def test_a_new_file_is_synced_and_then_its_name(clip: Path, synced: Synced) -> N
     """First what is in it, then that it is there: a name never stands for nothing."""
     LocalDisk().create(clip.with_name("b.clip"), b"head")
     assert synced.seen == [("b.clip", 4), ("clips", ("a.clip", "b.clip"))]
+
+
+def test_a_secret_takes_anothers_place_only_when_it_is_whole(tmp_path: Path, synced: Synced) -> None:
+    """The new bytes are synced under another name, then the change of names is; a draft left over is no hindrance."""
+    path = tmp_path / "key"
+    path.write_bytes(b"old")
+    draft = tmp_path / f".key.{os.getpid()}.new"
+    draft.write_bytes(b"half")
+    replace_secret(path, b"whole")
+    assert synced.seen == [(draft.name, 5), (tmp_path.name, (draft.name, "key")), (tmp_path.name, ("key",))]
+    assert path.read_bytes() == b"whole"
 
 
 def test_a_cut_and_a_removal_survive_as_well(clip: Path, synced: Synced) -> None:

@@ -59,13 +59,17 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class PublicRecord:
-    """What an agency's entries add up to; times in µs, areas in m². `since_us` is its first admission."""
+    """What an agency's entries add up to; times in µs, areas in m². `since_us` is its first admission.
+
+    `deletions_asked`: how many owners asked it to delete what they had given, as the operator counts them.
+    """
 
     since_us: int | None
     asked: int
     withdrawn: int
     mean_area_m2: float
     turned_away: int
+    deletions_asked: int
 
 
 @dataclass(frozen=True, slots=True)

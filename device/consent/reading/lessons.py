@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from broker.wire.deletions import DeletionsAsked
 from broker.wire.encoding import WireError
 from broker.wire.envelopes import parse_envelope
 from broker.wire.geo import circle_area_m2
@@ -57,7 +58,15 @@ class TurnedAway:
     count: int
 
 
-Lesson = Stood | Requested | Said | TurnedAway
+@dataclass(frozen=True, slots=True)
+class AskedBack:
+    """So many owners asked an agency to delete what they had given."""
+
+    agency: str
+    count: int
+
+
+Lesson = Stood | Requested | Said | TurnedAway | AskedBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +132,21 @@ def _lesson(
         return Admission.open(index, entry, operator_key=operator_key)
     if kind == Revocation.payload_type():
         return Ended.open(index, entry, operator_key=operator_key)
-    refusals = Refusals.open(entry, key=operator_key)
-    if register.standing(refusals.agency) is None:
-        raise WireError(f"the log never admitted an agency {refusals.agency}")
-    return TurnedAway(refusals.agency, min(MOST_TURNED_AWAY, sum(one.count for one in refusals.counts)))
+    return _counted(register, entry, kind, operator_key)
+
+
+def _counted(register: Register, entry: bytes, kind: str, operator_key: bytes) -> TurnedAway | AskedBack:
+    """Return what the operator counts of an agency's."""
+    found: TurnedAway | AskedBack
+    if kind == DeletionsAsked.payload_type():
+        asked = DeletionsAsked.open(entry, key=operator_key)
+        found = AskedBack(asked.agency, asked.count)
+    else:
+        refusals = Refusals.open(entry, key=operator_key)
+        found = TurnedAway(refusals.agency, min(MOST_TURNED_AWAY, sum(one.count for one in refusals.counts)))
+    if register.standing(found.agency) is None:
+        raise WireError(f"the log never admitted an agency {found.agency}")
+    return found
 
 
 def _key(register: Register, agency: str) -> bytes:

@@ -26,11 +26,12 @@ from device.vault.state import Row, Schema, State, Transaction
 
 from .contradiction import Accusation
 from .kept import Evidence, Kept, Logged, PublicRecord, checkpoint_in
-from .lessons import Lesson, Requested, Said, Stood, TurnedAway
+from .lessons import AskedBack, Lesson, Requested, Said, Stood, TurnedAway
 from .register import Admission, Ended, Register, Standing, Suspended, agency_of
 
 KEPT_US: Final = 30 * DAY_US
 MOST_OPEN: Final = 2 * Limits().open_per_agency  # of one agency, far beyond what is allowed: more are not kept
+_SUMS: Final = ("asked", "withdrawn", "area_m2", "turned_away", "deletions_asked")
 _THINGS: Final[dict[str, type[Standing]]] = {"agency": Admission, "revocation": Ended, "suspended": Suspended}
 SCHEMA = Schema(
     "log",
@@ -60,6 +61,8 @@ SCHEMA = Schema(
                 first_note BLOB NOT NULL, second_note BLOB NOT NULL, proof BLOB NOT NULL,
                 accepted_us INTEGER) STRICT""",
         ),
+        # What an earlier version passed over stays uncounted until the log is read again.
+        ("ALTER TABLE log_records ADD COLUMN deletions_asked INTEGER NOT NULL DEFAULT 0",),
     ),
 )
 
@@ -146,10 +149,12 @@ class ReadingStore:
     def record(self, agency: str, *, since_us: int | None) -> PublicRecord:
         """Return what an agency's entries add up to."""
         rows = self._state.query(
-            "SELECT asked, withdrawn, area_m2, turned_away FROM log_records WHERE agency = ?", (agency,)
+            "SELECT asked, withdrawn, area_m2, turned_away, deletions_asked FROM log_records WHERE agency = ?",
+            (agency,),
         )
-        asked, withdrawn, area_m2, turned_away = rows[0] if rows else (0, 0, 0, 0)
-        return PublicRecord(since_us, asked, withdrawn, area_m2 / asked if asked else 0.0, turned_away)
+        asked, withdrawn, area_m2, turned_away, deletions_asked = rows[0] if rows else (0, 0, 0, 0, 0)
+        mean_area_m2 = area_m2 / asked if asked else 0.0
+        return PublicRecord(since_us, asked, withdrawn, mean_area_m2, turned_away, deletions_asked)
 
     def counts(self) -> dict[str, int]:
         """Return how many agencies, requests and cases are kept."""
@@ -222,13 +227,16 @@ class ReadingStore:
                     _stood(tx, lesson)
                 case TurnedAway():
                     sums[lesson.agency, "turned_away"] += lesson.count
+                case AskedBack():
+                    sums[lesson.agency, "deletions_asked"] += lesson.count
         for agency in {agency for agency, _ in sums}:
-            values = [sums[agency, what] for what in ("asked", "withdrawn", "area_m2", "turned_away")]
             tx.execute(
-                "INSERT INTO log_records VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                "INSERT INTO log_records (agency, asked, withdrawn, area_m2, turned_away, deletions_asked)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " asked = asked + excluded.asked, withdrawn = withdrawn + excluded.withdrawn,"
-                " area_m2 = area_m2 + excluded.area_m2, turned_away = turned_away + excluded.turned_away",
-                (agency, *values),
+                " area_m2 = area_m2 + excluded.area_m2, turned_away = turned_away + excluded.turned_away,"
+                " deletions_asked = deletions_asked + excluded.deletions_asked",
+                (agency, *(sums[agency, what] for what in _SUMS)),
             )
 
     def _requested(self, tx: Transaction, asked: Requested, sums: Counter[tuple[str, str]]) -> None:
