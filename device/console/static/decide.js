@@ -1,0 +1,175 @@
+// Deciding: approve with the passphrase or a passkey given just now, decline, or leave it.
+
+import { api, ApiError } from "./api.js";
+import { passkeyAnswer, passkeyWords } from "./ceremony.js";
+import { announce, busy, h, replace, uniqueId } from "./dom.js";
+import { capital, list, size } from "./format.js";
+import { icon } from "./icons.js";
+import { confirmed, dialog, toast } from "./overlays.js";
+import { canUsePasskeys, PasskeyError } from "./passkey.js";
+import { go, hrefs } from "./router.js";
+import { texts } from "./texts.js";
+
+const t = texts.decide;
+
+/** What can be decided at a step. Approving is for where one sees what they get; `unseen` tells what of it was not played. */
+export function decideRow(answer, unseen = null) {
+  const approve = h("button", { type: "button", class: "primary", onclick: () => new Approval(answer).open(unseen()) }, icon("send"), t.approve);
+  const change = h("button", { type: "button", onclick: () => answer.choose() }, icon("left"), texts.theyget.change);
+  const no = h("button", { type: "button", class: "quiet-danger", onclick: () => busy(no, () => decline(answer)) }, t.decline);
+  const leave = h("button", { type: "button", class: "ghost", onclick: () => { toast(texts.request.left); go(hrefs.requests()); } }, t.leave);
+  return h("div", { class: "decide-row" }, h("div", { class: "row" }, unseen && [approve, change], no, leave), h("p", { class: "hint" }, t.leaveWhat));
+}
+
+async function decline(answer) {
+  const words = texts.request;
+  const body = h("ul", {}, words.declineMeans(answer.device).map((line) => h("li", {}, line)));
+  if (await confirmed({ title: words.declineAsk(answer.agency), body, yes: words.declineYes, danger: true })) {
+    const work = () => api("/api/decline", { leaf: answer.leaf, device: answer.device });
+    await answer.try(() => answer.decide("declined", work)).catch((error) => toast(error.message, { kind: "bad" }));
+  }
+}
+
+/** The dialog that names what leaves, and takes the owner's word for it. */
+class Approval {
+  #answer;
+  #opened = null;
+  #stop = new AbortController();
+  #timer = 0;
+  #field;
+  #error;
+  #yes;
+
+  constructor(answer) {
+    this.#answer = answer;
+    const id = uniqueId("passphrase");
+    this.#error = h("p", { class: "error", id: `${id}-error`, role: "alert" });
+    this.#field = h("input", {
+      id, type: "password", name: "passphrase", autocomplete: "current-password", autocapitalize: "none", spellcheck: "false", autofocus: true,
+      "aria-describedby": `${id}-why ${id}-error`, oninput: () => this.#mend(),
+    });
+    this.#yes = h("button", { type: "submit", class: "primary" }, icon("send"), t.yes);
+  }
+
+  open(unseen) {
+    const { draft } = this.#answer;
+    this.#opened = dialog({
+      title: t.dialog(this.#answer.agency),
+      body: [this.#facts(draft.bundle), unseen.length > 0 && h("p", { class: "notice warn" }, t.unseen(list(unseen))), h("p", {}, t.final), this.#form()],
+      className: "deciding",
+      onclose: () => {
+        clearInterval(this.#timer);
+        this.#stop.abort();
+        this.#field.value = "";
+      },
+    });
+    this.#field.focus();
+  }
+
+  #facts(bundle) {
+    const length = bundle.clips.reduce((sum, clip) => sum + clip.end_us - clip.start_us, 0);
+    const facts = [
+      [t.labels.what, t.sends(bundle.clips.length, length, this.#answer.device)],
+      [t.labels.who, this.#answer.agency],
+      [t.labels.case, this.#answer.request.request.case],
+      [t.labels.size, size(bundle.bytes)],
+    ];
+    return h("dl", {}, facts.flatMap(([name, what]) => [h("dt", {}, name), h("dd", {}, what)]));
+  }
+
+  #form() {
+    const cancel = h("button", { type: "button", onclick: () => this.#opened.close() }, texts.common.cancel);
+    const passkey = this.#answer.passkeys.length > 0 && canUsePasskeys();
+    const byKey = h("button", { type: "button", onclick: () => busy(byKey, () => this.#byPasskey()) }, icon("key"), t.passkey);
+    return h(
+      "form",
+      { novalidate: true, onsubmit: (event) => { event.preventDefault(); this.#submit(); } },
+      h(
+        "div",
+        { class: "field" },
+        h("label", { for: this.#field.id }, t.passphrase),
+        h("p", { class: "hint", id: `${this.#field.id}-why` }, t.why),
+        this.#field,
+        this.#error,
+      ),
+      h("div", { class: "row dialog-ends" }, cancel, passkey && byKey, this.#yes),
+    );
+  }
+
+  async #submit() {
+    if (this.#field.value === "") {
+      this.#fail(t.empty);
+    } else if (!this.#timer) {
+      await busy(this.#yes, () => this.#send({ passphrase: this.#field.value }));
+    }
+  }
+
+  async #byPasskey() {
+    try {
+      const passkey = await passkeyAnswer("approve", { draft: this.#answer.draft.draft, signal: this.#stop.signal });
+      await this.#send({ passkey });
+    } catch (error) {
+      if (!(error instanceof PasskeyError || error instanceof ApiError)) {
+        throw error;
+      }
+      this.#fail(passkeyWords(error));
+    }
+  }
+
+  async #send(proof) {
+    const { draft, bundle } = this.#answer.draft;
+    try {
+      await this.#answer.try(() => this.#answer.decide("approved", () => api(`/api/drafts/${draft}/approve`, { sha256: bundle.sha256, ...proof })));
+    } catch (error) {
+      if (!(error instanceof ApiError)) {
+        throw error;
+      }
+      this.#refused(error);
+    }
+  }
+
+  #refused(error) {
+    this.#field.select();
+    if (error.data.wait_s > 0) {
+      this.#wait(error.data.wait_s, error.status === 429 ? "" : error.message);
+    } else {
+      this.#fail(error.data.changed ? t.changed : error.message);
+    }
+  }
+
+  #mend() {
+    this.#field.removeAttribute("aria-invalid");
+    if (!this.#timer) {
+      this.#error.textContent = "";
+    }
+  }
+
+  #fail(message) {
+    this.#field.setAttribute("aria-invalid", "true");
+    this.#error.textContent = capital(message);
+    this.#field.focus();
+  }
+
+  /** Count down the seconds in which no passphrase is looked at. */
+  #wait(seconds, why) {
+    clearInterval(this.#timer);
+    const until = performance.now() + seconds * 1_000;
+    const count = h("span", { "aria-hidden": "true" });
+    replace(this.#error, why && `${capital(why.replace(/\.$/, ""))}. `, count);
+    this.#field.setAttribute("aria-invalid", "true");
+    announce(t.wait(Math.ceil(seconds)));
+    this.#yes.setAttribute("aria-disabled", "true");
+    const tick = () => {
+      const left = Math.ceil((until - performance.now()) / 1_000);
+      count.textContent = t.wait(left);
+      if (left <= 0) {
+        clearInterval(this.#timer);
+        this.#timer = 0;
+        this.#error.textContent = t.waited;
+        this.#yes.removeAttribute("aria-disabled");
+      }
+    };
+    this.#timer = setInterval(tick, 250);
+    tick();
+  }
+}
