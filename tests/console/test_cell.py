@@ -12,6 +12,7 @@ from device.console.household import Household
 from device.console.passkeys import Passkeys
 from device.vault.disk import write_secret
 from device.vault.keys import Argon2Cost, create_owner
+from tests.console.apart import apart
 
 CHEAP = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
 PASSPHRASE = "three small boats"
@@ -57,6 +58,7 @@ async def unlocked(cell: Cell) -> None:
     await cell.unlock(cell.by_passphrase(PASSPHRASE))
 
 
+@apart
 async def test_only_the_passphrase_opens_it_and_nothing_is_there_before(cell: Cell) -> None:
     with pytest.raises(ApiError, match="locked") as refused:
         _ = cell.unlocked
@@ -68,6 +70,7 @@ async def test_only_the_passphrase_opens_it_and_nothing_is_there_before(cell: Ce
     assert cell.unlocked.films.identity.startswith("AGE-SECRET-KEY-1")
 
 
+@apart
 async def test_while_it_waits_after_wrong_ones_not_even_the_right_one_is_looked_at(cell: Cell, clock: Clock) -> None:
     for _ in range(4):
         clock.pass_s(60)
@@ -81,12 +84,14 @@ async def test_while_it_waits_after_wrong_ones_not_even_the_right_one_is_looked_
     await unlocked(cell)
 
 
+@apart
 async def test_guesses_made_at_once_are_looked_at_one_by_one(cell: Cell) -> None:
     guesses = (cell.unlock(cell.by_passphrase(f"guess {number}")) for number in range(6))
     refused = await asyncio.gather(*guesses, return_exceptions=True)
     assert [one.status for one in refused if isinstance(one, ApiError)] == [403, 403, 429, 429, 429, 429]
 
 
+@apart
 async def test_it_locks_when_nobody_uses_it_and_not_before(cell: Cell, clock: Clock) -> None:
     await unlocked(cell)
     page = cell.hub.lines()
@@ -103,6 +108,7 @@ async def test_it_locks_when_nobody_uses_it_and_not_before(cell: Cell, clock: Cl
     assert b'"locked":true' in await reading
 
 
+@apart
 async def test_it_locks_a_while_after_its_last_page_is_gone_and_not_when_one_is_loaded_again(
     cell: Cell, clock: Clock
 ) -> None:
@@ -123,6 +129,7 @@ async def test_it_locks_a_while_after_its_last_page_is_gone_and_not_when_one_is_
     assert cell.is_locked
 
 
+@apart
 async def test_from_the_moment_it_locks_everything_is_refused_and_it_waits_for_what_is_being_decided(
     cell: Cell,
 ) -> None:
@@ -137,6 +144,7 @@ async def test_from_the_moment_it_locks_everything_is_refused_and_it_waits_for_w
     await asyncio.wait_for(decided, 5)
 
 
+@apart
 async def test_what_is_being_unlocked_when_somebody_locks_stays_locked(cell: Cell) -> None:
     unlocking = asyncio.ensure_future(unlocked(cell))
     await asyncio.sleep(0)
@@ -146,6 +154,7 @@ async def test_what_is_being_unlocked_when_somebody_locks_stays_locked(cell: Cel
     assert cell.locking.is_set()
 
 
+@apart
 async def test_a_process_that_was_shown_a_wrong_passphrase_is_not_kept(cell: Cell, clock: Clock) -> None:
     cell.look_around()
     clock.pass_s(10 * SHOWN_S)
@@ -161,6 +170,7 @@ async def test_a_process_that_was_shown_a_wrong_passphrase_is_not_kept(cell: Cel
     assert cell.locking.is_set()
 
 
+@apart
 async def test_nor_is_one_that_could_not_look_at_what_it_was_sent(cell: Cell, clock: Clock) -> None:
     cell.shown()
     clock.pass_s(SHOWN_S)
@@ -168,6 +178,7 @@ async def test_nor_is_one_that_could_not_look_at_what_it_was_sent(cell: Cell, cl
     assert cell.locking.is_set()
 
 
+@apart
 async def test_another_owner_s_key_in_the_file_approves_nothing(cell: Cell, tmp_path: Path) -> None:
     await unlocked(cell)
     data, _ = create_owner(PASSPHRASE, cost=CHEAP)

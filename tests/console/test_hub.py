@@ -3,8 +3,10 @@
 import json
 
 from device.console.hub import MOST_STREAMS, MOST_WAITING, Hub
+from tests.console.apart import apart
 
 
+@apart
 async def test_every_page_is_told_the_same_in_order() -> None:
     hub = Hub()
     pages = [hub.lines({"kind": "state", "locked": False}) for _ in range(3)]
@@ -16,6 +18,7 @@ async def test_every_page_is_told_the_same_in_order() -> None:
         assert json.loads(await anext(page)) == {"kind": "tick", "lock_in_s": 3.5}
 
 
+@apart
 async def test_a_page_that_is_gone_is_not_counted() -> None:
     hub = Hub()
     page = hub.lines({"kind": "state"})
@@ -25,6 +28,7 @@ async def test_a_page_that_is_gone_is_not_counted() -> None:
     assert hub.pages == 0
 
 
+@apart
 async def test_what_was_said_last_is_still_heard_when_all_streams_end() -> None:
     hub = Hub()
     page = hub.lines({"kind": "state"})
@@ -35,6 +39,7 @@ async def test_what_was_said_last_is_still_heard_when_all_streams_end() -> None:
     assert hub.pages == 0
 
 
+@apart
 async def test_a_page_that_reads_nothing_is_let_go_and_the_others_go_on() -> None:
     hub = Hub()
     stuck, reader = hub.lines({"kind": "state"}), hub.lines({"kind": "state"})
@@ -47,6 +52,7 @@ async def test_a_page_that_reads_nothing_is_let_go_and_the_others_go_on() -> Non
     assert len([line async for line in stuck]) < MOST_WAITING
 
 
+@apart
 async def test_there_are_only_so_many_pages_and_the_newest_is_one_of_them() -> None:
     hub = Hub()
     pages = [hub.lines({"kind": "state"}) for _ in range(MOST_STREAMS + 3)]

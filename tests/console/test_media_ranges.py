@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from device.console.media import MOST_AT_ONCE, ranged
+from tests.console.apart import finished
 
 DATA = bytes(range(256)) * 3
 
@@ -23,7 +24,7 @@ def body_of(response: Response) -> bytes:
         sent.append(message.get("body", b""))
 
     scope: Scope = {"type": "http", "method": "GET", "headers": []}
-    asyncio.run(response(scope, receive, send))
+    finished(response(scope, receive, send))
     return b"".join(sent)
 
 
