@@ -32,6 +32,7 @@ from .sessions import LinkError
 log = structlog.get_logger()
 
 BODY_S = 10.0
+TOO_SLOW = 408
 UNATTENDED = "x-unattended"  # the page asked by itself: nobody need be there
 # What the world or the user has to mend; the message is for a person.
 _STATUS: Mapping[type[Exception], int] = {
@@ -95,7 +96,8 @@ def route(endpoint: Endpoint, cell: Cell, known: Callable[[str], bool]) -> Route
         try:
             return await _answer(endpoint, cell, known, request)
         except ApiError as error:
-            return JSONResponse({"error": error.message, **error.more}, error.status)
+            ends = {"Connection": "close"} if error.status == TOO_SLOW else None
+            return JSONResponse({"error": error.message, **error.more}, error.status, headers=ends)
         except _USERS as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
             return JSONResponse({"error": str(error)}, status)
@@ -136,7 +138,7 @@ async def _fields(endpoint: Endpoint, request: Request) -> Fields:
         async with asyncio.timeout(BODY_S):
             data = await request.body()
     except (TimeoutError, ClientDisconnect) as error:
-        raise ApiError(408, "the body did not come") from error
+        raise ApiError(TOO_SLOW, "the body did not come") from error
     if len(data) > MAX_BODY_BYTES:
         raise ApiError(413, "the body is too large")
     body = parse_json(data, max_bytes=MAX_BODY_BYTES, what="the body")

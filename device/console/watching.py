@@ -88,7 +88,7 @@ class Watch:
         for one in summaries:
             if one["state"] in _SENDING:
                 self._sending.setdefault((device.name, one["leaf"]), _Sending())
-        self._tell_notices(device, [one for one in summaries if one["leaf"] in owed])
+        self._tell_notices(device, [one for one in reversed(summaries) if one["leaf"] in owed])
         if device.name in self._requests:
             self._cell.hub.tell("requests")
         self._requests[device.name] = now

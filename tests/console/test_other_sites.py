@@ -119,7 +119,9 @@ def test_it_can_not_be_framed(console: Console, chromium: "Browser", other_site:
     inside = f"<{element} {source}='{console.origin}/' width=800 height=600></{element}>"
     other_site.pages["/"] = f"<!doctype html>{inside}" if element != "frame" else f"<frameset>{inside}</frameset>"
     page = chromium.new_page()
-    page.goto(other_site.origin, wait_until="load")
+    with page.expect_response(lambda answer: answer.url == f"{console.origin}/") as asked:
+        page.goto(other_site.origin, wait_until="load")
+    assert asked.value.status == 403
     page.wait_for_timeout(300)
     for frame in page.frames[1:]:
         assert frame.url.startswith("chrome-error:")

@@ -170,13 +170,15 @@ def test_no_path_leads_to_a_file(client: Client, path: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 def test_another_user_of_the_machine_gets_nothing(client: Client, household: Household) -> None:
-    """Neither the daemon's socket nor the key nor what a console's process holds is another user's to open."""
+    """Neither the daemon's socket nor the key nor the state is another user's to open."""
     paths = [
         household.home(PORCH) / "control.sock",
         household.owner_key,
         household.home(PORCH) / "state.db",
         household.home(PORCH) / "device.toml",
     ]
+    for path in paths[:3]:  # whatever folder they lie in
+        assert path.stat().st_mode & 0o077 == 0, path
     done = subprocess.run(
         [sys.executable, "-I", "-c", _TRY_ALL, str(NOBODY), *map(str, paths)],
         cwd="/", capture_output=True, text=True, check=False,

@@ -2,10 +2,11 @@
 
 import { api, ApiError } from "./api.js";
 import { passkeyAnswer, passkeyWords } from "./ceremony.js";
+import { meansNo } from "./declining.js";
 import { announce, busy, h, replace, uniqueId } from "./dom.js";
 import { capital, list, size } from "./format.js";
 import { icon } from "./icons.js";
-import { confirmed, dialog, toast } from "./overlays.js";
+import { dialog, toast } from "./overlays.js";
 import { canUsePasskeys, PasskeyError } from "./passkey.js";
 import { go, hrefs } from "./router.js";
 import { texts } from "./texts.js";
@@ -22,9 +23,7 @@ export function decideRow(answer, unseen = null) {
 }
 
 async function decline(answer) {
-  const words = texts.request;
-  const body = h("ul", {}, words.declineMeans(answer.device).map((line) => h("li", {}, line)));
-  if (await confirmed({ title: words.declineAsk(answer.agency), body, yes: words.declineYes, danger: true })) {
+  if (await meansNo(answer.agency, answer.device)) {
     const work = () => api("/api/decline", { leaf: answer.leaf, device: answer.device });
     await answer.try(() => answer.decide("declined", work)).catch((error) => toast(error.message, { kind: "bad" }));
   }

@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { go, hrefs, routeOf } from "./router.js";
 import { texts } from "./texts.js";
 
-const MOST_SHOWN = 2;
+const MOST_SHOWN = 3;
 const WANTED = "latchstring.notifications";
 
 /** Whether the browser shows notices: "on", "off", "denied", or "none" where it can't. */

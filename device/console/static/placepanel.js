@@ -2,12 +2,13 @@
 
 import { api } from "./api.js";
 import { askDeletion, openReceipt } from "./afterwards.js";
+import { meansNo } from "./declining.js";
 import { busy, h, replace } from "./dom.js";
 import { picture } from "./eventlist.js";
 import { capital, duration, moment, size } from "./format.js";
 import { icon } from "./icons.js";
 import { askMute, unmute } from "./mutes.js";
-import { confirmed, toast } from "./overlays.js";
+import { toast } from "./overlays.js";
 import { play } from "./player.js";
 import { stateChip } from "./requestcard.js";
 import { go, hrefs } from "./router.js";
@@ -116,8 +117,7 @@ function leave() {
 }
 
 async function decline(one, place, changed) {
-  const body = h("ul", {}, t.declineMeans(place.device).map((line) => h("li", {}, line)));
-  if (!(await confirmed({ title: t.declineAsk(one.agency.name), body, yes: t.declineYes, danger: true }))) {
+  if (!(await meansNo(one.agency.name, place.device))) {
     return;
   }
   try {

@@ -14,7 +14,6 @@ export const review = {
   clips: "Clips",
   clipsHint: (most, seconds) => `Tick what you are willing to share: up to ${most} clips, up to ${seconds} s of each. Nothing is ticked for you.`,
   share: (when) => `Share of the clip of ${when}`,
-  asked: (length) => `${length} of it was asked for`,
   takes: (from, until, length) => `${from} to ${until}, ${length}`,
   edit: "Trim, hide",
   editing: "Close",
@@ -25,7 +24,6 @@ export const review = {
   noneLeft: "None of the matching clips is left on the device. There is nothing to share.",
   player: { play: "Play what they would get", pause: "Pause", back: "One picture back", on: "One picture on" },
   video: (when) => `Your recording of ${when}`,
-  failed: "This clip can't be played.",
   strip: "Filmstrip",
   from: "Start of what they get",
   until: "End of what they get",
@@ -71,7 +69,6 @@ export const review = {
   buildingStep: (what) => ({ opening: "Opening the sealed clips", sealing: "Sealing it to the agency" })[what] ?? (what ? `Working on ${what}` : ""),
   cancel: "Cancel",
   buildFailed: "It could not be made",
-  change: "Change the choice",
 };
 
 export const theyget = {
@@ -90,7 +87,7 @@ export const theyget = {
   missed: "Something missed? Add a box",
   look: "Play each clip to its end before you decide: nothing that was sent can be taken back.",
   who: "Who gets it",
-  agency: "Agency", case: "Case", terms: "Their terms", key: "Sealed to",
+  agency: "Agency", case: "Case", key: "Sealed to",
   sealedTo: "Only their key opens it. The operator of the log and the inbox can't.",
   tells: "It also tells them",
   withholds: "It does not tell them",
