@@ -32,16 +32,12 @@ def browser() -> "Iterator[Browser]":
 
 
 @contextlib.contextmanager
-def browser_with_profile(profile: Path, scratch: Path) -> "Iterator[BrowserContext]":
-    """Start Chromium with a folder in which it keeps what it keeps, and one for what it only needs for a while."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - heavy, and few tests need it
-
-    path = need("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch_persistent_context(
-            profile, executable_path=path, args=ARGUMENTS, env={"TMPDIR": str(scratch), "HOME": str(scratch)}
-        )
-        try:
-            yield started
-        finally:
-            started.close()
+def with_profile(browser: "Browser", profile: Path, scratch: Path) -> "Iterator[BrowserContext]":
+    """Start another Chromium with a folder in which it keeps what it keeps, and one for what it needs for a while."""
+    started = browser.browser_type.launch_persistent_context(
+        profile, executable_path=need("chromium"), args=ARGUMENTS, env={"TMPDIR": str(scratch), "HOME": str(scratch)}
+    )
+    try:
+        yield started
+    finally:
+        started.close()

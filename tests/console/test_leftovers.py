@@ -1,18 +1,25 @@
 """What remains after a lock, in memory and on disk: no key, no passphrase, no picture. And the daemon never had any."""
 
 import resource
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from device.vault.keys import unlock_owner
+from tests.console.browsing import with_profile
 from tests.console.client import Client
 from tests.console.memory import family, in_files, in_memory, mark_of_segment, mark_of_thumbnail, secrets_of
+from tests.console.owner import Owner
 from tests.console.reviewing import approved, built
 from tests.console.serving import Console
 from tests.console.support import DRIVE, PASSPHRASE, PD, PORCH, Household
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 DAY_US = 86_400_000_000
 pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.slow, pytest.mark.timeout(120)]
@@ -79,6 +86,26 @@ def test_no_file_holds_a_key_or_a_picture(
     assert in_files(folders, wanted) == []
     found = in_files([household.folder], {"passphrase": wanted["passphrase"]})
     assert found == [f"{household.passphrase}: passphrase"]
+
+
+@pytest.mark.chromium
+def test_the_browser_s_folder_holds_none_of_it(
+    own_console: Console, chromium: "Browser", wanted: Mapping[str, bytes], tmp_path: Path
+) -> None:
+    """Unlocked in it, thumbnails seen and a clip played: neither its profile nor its scratch folder keeps anything."""
+    profile = tmp_path / "profile"
+    with (  # a short path: the browser has a socket there
+        tempfile.TemporaryDirectory() as folder,
+        with_profile(chromium, profile, scratch := Path(folder)) as context,
+    ):
+        owner = Owner(context, own_console)
+        owner.open()
+        owner.press(f"Show the day of {PORCH}")
+        owner.page.get_by_role("button", name="Play: Ring").first.click()
+        owner.page.wait_for_function("document.querySelector('video')?.currentTime > 0.5")
+        assert in_files([profile, scratch], wanted) == []
+    assert any(profile.iterdir())
+    assert in_files([profile], wanted) == []
 
 
 def test_what_is_looked_for_is_found(tmp_path: Path, wanted: Mapping[str, bytes]) -> None:
