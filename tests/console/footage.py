@@ -3,7 +3,6 @@
 So the daemon of these tests has never held a picture of it in the clear.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from device.vault.state import State
 from device.video.film import Film
 from device.video.recorder import RecorderSettings
 from device.video.source.capture import parse_source
+from tests.video.support import LeapingClock
 
 FILMED_WITHIN_S = 60.0
 EVENTS = RecorderSettings(pre_roll_s=3, post_roll_s=2)
@@ -37,23 +37,6 @@ class Take:
     source: str
     start_us: int
     recorder: RecorderSettings = EVENTS
-
-
-class PastClock:
-    """A clock that begins where it is told to, and leaps wherever somebody waits."""
-
-    def __init__(self, start_us: int) -> None:
-        self._now_us = start_us
-        self._lock = threading.Lock()
-
-    def now_us(self) -> int:
-        with self._lock:
-            return self._now_us
-
-    def wait(self, wake: threading.Event, seconds: float) -> None:
-        if not wake.is_set():
-            with self._lock:
-                self._now_us += max(1, round(seconds * 1_000_000))
 
 
 def film_into(home: Path, takes: Sequence[Take]) -> None:
@@ -84,7 +67,7 @@ def _film(home: Path, settings: DeviceSettings, take: Take, kept: keeper.Keeper)
         settings=told,
         new_id=new_event_id,
         sink=kept.sink,
-        clock=PastClock(take.start_us),
+        clock=LeapingClock(take.start_us),
     )
     film.start()
     assert film.join(FILMED_WITHIN_S), "filming does not end"

@@ -196,6 +196,18 @@ class Parties:
 
         wait_for(ended, f"{name}: an event to its end")
 
+    def start_and_ask(self, device: str) -> str:
+        """Start everybody with one device, and have it offer a request; returns its leaf hash."""
+        self.start_hood()
+        self.start_owner()
+        self.start_agency()
+        self.make_device(device)
+        self.start_device(device)
+        self.wait_for_clip(device)
+        leaf = self.post()
+        self.wait_for_state(device, leaf, "offered")
+        return leaf
+
     def post(self, *more: str, case: str = "2026-1") -> str:
         """Post a request for the last half hour around the devices; returns its leaf hash."""
         now_us = time.time_ns() // 1_000

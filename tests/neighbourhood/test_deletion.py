@@ -36,14 +36,7 @@ asyncio.run(run(folder, settings, on_ready=ready, now_us=lambda: system_now_us()
 
 def shared(parties: Parties) -> str:
     """Bring everybody up and have one device share; returns the request's leaf hash."""
-    parties.start_hood()
-    parties.start_owner()
-    parties.start_agency()
-    parties.make_device("porch")
-    parties.start_device("porch")
-    parties.wait_for_clip("porch")
-    leaf = parties.post()
-    parties.wait_for_state("porch", leaf, "offered")
+    leaf = parties.start_and_ask("porch")
     assert parties.approve("porch", leaf)["state"] == "received"
     return leaf
 
@@ -116,14 +109,7 @@ def test_an_inbox_that_lost_the_bundle_is_told_as_such(parties: Parties) -> None
 
 def test_nothing_is_asked_of_whom_nothing_was_given(parties: Parties) -> None:
     """Neither of a request that only waits, nor without a word from the owner; and nothing is kept of it."""
-    parties.start_hood()
-    parties.start_owner()
-    parties.start_agency()
-    parties.make_device("porch")
-    parties.start_device("porch")
-    parties.wait_for_clip("porch")
-    leaf = parties.post()
-    parties.wait_for_state("porch", leaf, "offered")
+    leaf = parties.start_and_ask("porch")
     home = ("--home", str(parties.home("porch")))
     assert "was given nothing" in parties.run("review", "ask-deletion", leaf, *home, "--yes", ok=False)
     assert parties.approve("porch", leaf)["state"] == "received"

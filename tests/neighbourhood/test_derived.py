@@ -9,13 +9,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 def test_a_derived_clip_arrives_and_is_called_so(parties: Parties) -> None:
     """The device signs for it, the inbox takes it, and the agency is told what was done to it."""
-    parties.start_hood()
-    parties.start_owner()
-    parties.start_agency()
-    parties.make_device("porch")
-    parties.start_device("porch")
-    parties.wait_for_clip("porch")
-    leaf = parties.post()
+    leaf = parties.start_and_ask("porch")
     summary = parties.wait_for_state("porch", leaf, "offered")
     clip = summary["clips"][0]["clip"]
     range_s = ("--clip", clip, "--from", "0.4", "--to", "2.3")

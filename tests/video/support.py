@@ -32,8 +32,8 @@ VTEST = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 class LeapingClock:
     """A clock that stands still until somebody waits, and then leaps: films play in no time."""
 
-    def __init__(self) -> None:
-        self._now_us = START_US
+    def __init__(self, start_us: int = START_US) -> None:
+        self._now_us = start_us
         self._lock = threading.Lock()
 
     def now_us(self) -> int:
