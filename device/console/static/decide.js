@@ -3,12 +3,13 @@
 import { api, ApiError } from "./api.js";
 import { passkeyAnswer, passkeyWords } from "./ceremony.js";
 import { meansNo } from "./declining.js";
-import { announce, busy, h, replace, uniqueId } from "./dom.js";
-import { capital, list, size } from "./format.js";
+import { busy, h, uniqueId } from "./dom.js";
+import { list, size } from "./format.js";
 import { icon } from "./icons.js";
 import { dialog, toast } from "./overlays.js";
 import { canUsePasskeys, PasskeyError } from "./passkey.js";
 import { go, hrefs } from "./router.js";
+import { SecretField } from "./secretfield.js";
 import { texts } from "./texts.js";
 
 const t = texts.decide;
@@ -34,20 +35,12 @@ class Approval {
   #answer;
   #opened = null;
   #stop = new AbortController();
-  #timer = 0;
-  #field;
-  #error;
-  #yes;
+  #yes = h("button", { type: "submit", class: "primary" }, icon("send"), t.yes);
+  #why = uniqueId("why");
+  #secret = new SecretField(this.#yes, this.#why);
 
   constructor(answer) {
     this.#answer = answer;
-    const id = uniqueId("passphrase");
-    this.#error = h("p", { class: "error", id: `${id}-error`, role: "alert" });
-    this.#field = h("input", {
-      id, type: "password", name: "passphrase", autocomplete: "current-password", autocapitalize: "none", spellcheck: "false", autofocus: true,
-      "aria-describedby": `${id}-why ${id}-error`, oninput: () => this.#mend(),
-    });
-    this.#yes = h("button", { type: "submit", class: "primary" }, icon("send"), t.yes);
   }
 
   open(unseen) {
@@ -57,12 +50,11 @@ class Approval {
       body: [this.#facts(draft.bundle), unseen.length > 0 && h("p", { class: "notice warn" }, t.unseen(list(unseen))), h("p", {}, t.final), this.#form()],
       className: "deciding",
       onclose: () => {
-        clearInterval(this.#timer);
         this.#stop.abort();
-        this.#field.value = "";
+        this.#secret.close();
       },
     });
-    this.#field.focus();
+    this.#secret.input.focus();
   }
 
   #facts(bundle) {
@@ -86,20 +78,19 @@ class Approval {
       h(
         "div",
         { class: "field" },
-        h("label", { for: this.#field.id }, t.passphrase),
-        h("p", { class: "hint", id: `${this.#field.id}-why` }, t.why),
-        this.#field,
-        this.#error,
+        h("label", { for: this.#secret.input.id }, t.passphrase),
+        h("p", { class: "hint", id: this.#why }, t.why),
+        this.#secret.shown(),
+        this.#secret.error,
       ),
       h("div", { class: "row dialog-ends" }, cancel, passkey && byKey, this.#yes),
     );
   }
 
   async #submit() {
-    if (this.#field.value === "") {
-      this.#fail(t.empty);
-    } else if (!this.#timer) {
-      await busy(this.#yes, () => this.#send({ passphrase: this.#field.value }));
+    const passphrase = this.#secret.take();
+    if (passphrase !== null) {
+      await busy(this.#yes, () => this.#send({ passphrase }));
     }
   }
 
@@ -111,7 +102,7 @@ class Approval {
       if (!(error instanceof PasskeyError || error instanceof ApiError)) {
         throw error;
       }
-      this.#fail(passkeyWords(error));
+      this.#secret.fail(passkeyWords(error));
     }
   }
 
@@ -123,52 +114,7 @@ class Approval {
       if (!(error instanceof ApiError)) {
         throw error;
       }
-      this.#refused(error);
+      this.#secret.refused(error, error.data.changed ? t.changed : error.message);
     }
-  }
-
-  #refused(error) {
-    this.#field.select();
-    if (error.data.wait_s > 0) {
-      this.#wait(error.data.wait_s, error.status === 429 ? "" : error.message);
-    } else {
-      this.#fail(error.data.changed ? t.changed : error.message);
-    }
-  }
-
-  #mend() {
-    this.#field.removeAttribute("aria-invalid");
-    if (!this.#timer) {
-      this.#error.textContent = "";
-    }
-  }
-
-  #fail(message) {
-    this.#field.setAttribute("aria-invalid", "true");
-    this.#error.textContent = capital(message);
-    this.#field.focus();
-  }
-
-  /** Count down the seconds in which no passphrase is looked at. */
-  #wait(seconds, why) {
-    clearInterval(this.#timer);
-    const until = performance.now() + seconds * 1_000;
-    const count = h("span", { "aria-hidden": "true" });
-    replace(this.#error, why && `${capital(why.replace(/\.$/, ""))}. `, count);
-    this.#field.setAttribute("aria-invalid", "true");
-    announce(t.wait(Math.ceil(seconds)));
-    this.#yes.setAttribute("aria-disabled", "true");
-    const tick = () => {
-      const left = Math.ceil((until - performance.now()) / 1_000);
-      count.textContent = t.wait(left);
-      if (left <= 0) {
-        clearInterval(this.#timer);
-        this.#timer = 0;
-        this.#error.textContent = t.waited;
-        this.#yes.removeAttribute("aria-disabled");
-      }
-    };
-    this.#timer = setInterval(tick, 250);
-    tick();
   }
 }

@@ -2,10 +2,10 @@
 
 import { api, ApiError } from "./api.js";
 import { passkeyAnswer, passkeyWords } from "./ceremony.js";
-import { announce, busy, h, replace, uniqueId } from "./dom.js";
-import { capital } from "./format.js";
+import { announce, busy, h, replace } from "./dom.js";
 import { icon, mark } from "./icons.js";
 import { canUsePasskeys } from "./passkey.js";
+import { SecretField } from "./secretfield.js";
 import { texts } from "./texts.js";
 
 /** Draw the page of somebody who has no session. `error` says why, `again` what to try. */
@@ -49,34 +49,25 @@ function gate(...children) {
 class Unlock {
   #context;
   #enter;
-  #timer = 0;
-  #field;
-  #error;
-  #button;
-  #passkeys;
+  #button = h("button", { type: "submit", class: "primary wide-button" }, icon("lock"), texts.unlock.unlock);
+  #passkeys = h("div", { class: "gate-passkey", hidden: true });
+  #secret = new SecretField(this.#button);
 
   constructor(context, enter) {
     this.#context = context;
     this.#enter = enter;
-    const id = uniqueId("passphrase");
-    this.#error = h("p", { class: "error", id: `${id}-error`, role: "alert" });
-    this.#field = h("input", {
-      id, type: "password", name: "passphrase", autocomplete: "current-password", autocapitalize: "none", spellcheck: "false",
-      "aria-describedby": `${id}-error`, oninput: () => this.#mend(),
-    });
-    this.#button = h("button", { type: "submit", class: "primary wide-button" }, icon("lock"), texts.unlock.unlock);
-    this.#passkeys = h("div", { class: "gate-passkey", hidden: true });
   }
 
   parts() {
     const t = texts.unlock;
+    const secret = this.#secret;
     return [
       h("h1", {}, t.title),
       h("p", {}, t.lead),
       h(
         "form",
         { novalidate: true, onsubmit: (event) => { event.preventDefault(); this.#submit(); } },
-        h("div", { class: "field" }, h("label", { for: this.#field.id }, t.passphrase), this.#secret(), this.#error),
+        h("div", { class: "field" }, h("label", { for: secret.input.id }, t.passphrase), secret.shown(), secret.error),
         this.#button,
       ),
       this.#passkeys,
@@ -84,29 +75,17 @@ class Unlock {
     ];
   }
 
-  #secret() {
-    const shown = h("button", { type: "button", class: "ghost icon-only", "aria-label": texts.unlock.show, "aria-pressed": "false" }, icon("eye"));
-    shown.addEventListener("click", () => {
-      const visible = this.#field.type === "password";
-      this.#field.type = visible ? "text" : "password";
-      shown.setAttribute("aria-pressed", String(visible));
-      replace(shown, icon(visible ? "eye-off" : "eye"));
-      this.#field.focus();
-    });
-    return h("div", { class: "secret" }, this.#field, shown);
-  }
-
   /** Once it is in the page: put the cursor where one types. */
   ready() {
-    this.#field.focus();
+    this.#secret.input.focus();
     this.update();
   }
 
   /** Go by the state as it was last asked for: whether one has to wait, and whether there is a passkey. */
   update() {
     const { wait_s: wait, passkeys } = this.#context.state;
-    if (wait > 0 && !this.#timer) {
-      this.#wait(wait, "");
+    if (wait > 0 && !this.#secret.waits) {
+      this.#secret.wait(wait);
     }
     const offered = passkeys.length > 0 && canUsePasskeys();
     if (offered === this.#passkeys.hidden) {
@@ -117,17 +96,16 @@ class Unlock {
   }
 
   async #submit() {
-    if (this.#field.value === "") {
-      this.#fail(texts.unlock.empty);
-    } else if (!this.#timer) {
-      await busy(this.#button, () => this.#try({ passphrase: this.#field.value }));
+    const passphrase = this.#secret.take();
+    if (passphrase !== null) {
+      await busy(this.#button, () => this.#try({ passphrase }));
     }
   }
 
   async #byPasskey(button) {
     await busy(button, async () => {
       const passkey = await passkeyAnswer("unlock").catch((error) => {
-        this.#fail(passkeyWords(error));
+        this.#secret.fail(passkeyWords(error));
       });
       if (passkey) {
         await this.#try({ passkey });
@@ -142,59 +120,14 @@ class Unlock {
       if (!(error instanceof ApiError)) {
         throw error;
       }
-      this.#refused(error);
+      this.#secret.refused(error);
       return;
     }
-    this.#field.value = "";
+    this.#secret.close();
     await this.#enter();
   }
 
-  #refused(error) {
-    this.#field.select();
-    this.#field.setAttribute("aria-invalid", "true");
-    if (error.data.wait_s > 0) {
-      this.#wait(error.data.wait_s, error.status === 429 ? "" : error.message);
-    } else {
-      this.#fail(error.message);
-    }
-  }
-
-  #mend() {
-    this.#field.removeAttribute("aria-invalid");
-    if (!this.#timer) {
-      this.#error.textContent = "";
-    }
-  }
-
-  #fail(message) {
-    this.#field.setAttribute("aria-invalid", "true");
-    this.#error.textContent = capital(message);
-    this.#field.focus();
-  }
-
-  /** Count down the seconds in which no passphrase is looked at. */
-  #wait(seconds, why) {
-    clearInterval(this.#timer);
-    const until = performance.now() + seconds * 1_000;
-    const count = h("span", { "aria-hidden": "true" });
-    replace(this.#error, why && `${capital(why)}. `, count);
-    announce(texts.unlock.wait(Math.ceil(seconds)));
-    this.#button.setAttribute("aria-disabled", "true");
-    const tick = () => {
-      const left = Math.ceil((until - performance.now()) / 1_000);
-      count.textContent = texts.unlock.wait(left);
-      if (left <= 0) {
-        this.close();
-        this.#error.textContent = texts.unlock.again;
-        this.#button.removeAttribute("aria-disabled");
-      }
-    };
-    this.#timer = setInterval(tick, 250);
-    tick();
-  }
-
   close() {
-    clearInterval(this.#timer);
-    this.#timer = 0;
+    this.#secret.close();
   }
 }
