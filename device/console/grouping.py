@@ -1,14 +1,15 @@
 """Requests as the owner sees them: one for each entry of the log, with how it stands at each device. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from broker.wire.encoding import WireError
-from broker.wire.records import Approval, Receipt
+from broker.wire.records import Approval, Receipt, Record
 from device.consent.words import proof_in_words
 
 DECIDED = frozenset({"approved", "released", "received", "declined", "undelivered"})
 CLOSED = frozenset({"expired", "withdrawn"})
+R = TypeVar("R", bound=Record)
 _ABOUT = ("request", "agency", "record", "updates")
 
 
@@ -58,13 +59,8 @@ def group_of(places: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _received_us(summary: Mapping[str, Any]) -> int | None:
-    receipt = summary.get("receipt")
-    if receipt is None:
-        return None
-    try:
-        return Receipt.unverified(receipt.encode()).received_at
-    except WireError:  # the daemon has verified it; what it says of the time is not worth a page
-        return None
+    receipt = _read(summary.get("receipt"), Receipt)
+    return None if receipt is None else receipt.received_at
 
 
 def away_summary(leaf: str, why: str) -> dict[str, Any]:
@@ -75,10 +71,12 @@ def away_summary(leaf: str, why: str) -> dict[str, Any]:
 
 def total_bytes(summary: Mapping[str, Any]) -> int | None:
     """Return how large the bundle is that was approved, if one was."""
-    approval = summary.get("approval")
-    if approval is None:
-        return None
+    approval = _read(summary.get("approval"), Approval)
+    return None if approval is None else approval.bundle_bytes
+
+
+def _read(envelope: str | None, kind: type[R]) -> R | None:
     try:
-        return Approval.unverified(approval.encode()).bundle_bytes
-    except WireError:  # as above
+        return None if envelope is None else kind.unverified(envelope.encode())
+    except WireError:  # the daemon has verified it; a number of it is not worth the page
         return None

@@ -107,6 +107,13 @@ class Owner:
             closed.click()
         self.page.get_by_role("slider", name="Start of what they get").wait_for()
 
+    def trim(self, leaf: str, device: str, number: int) -> None:
+        """Come to the page, review, tick one clip, and have its editor open."""
+        self.open()
+        self.review(leaf, device)
+        self.choose(number)
+        self.edit(number)
+
     def see(self) -> None:
         """Have what they would get made, and look at it."""
         self.press("See what they get")

@@ -55,10 +55,7 @@ def test_handles_stay_on_the_seams(console: Console, chromium: "Browser", househ
     """Moved by the keyboard an end goes from seam to seam, the clip stays sealed, and what arrives has that length."""
     leaf = household.offered(PORCH)
     with owner_at(console, chromium) as owner:
-        owner.open()
-        owner.review(leaf, PORCH)
-        owner.choose(0)
-        owner.edit(0)
+        owner.trim(leaf, PORCH, 0)
         start = owner.page.get_by_role("slider", name="Start of what they get")
         end = owner.page.get_by_role("slider", name="End of what they get")
         for slider, key, times in ((start, "ArrowRight", 3), (end, "ArrowLeft", 2)):
@@ -79,10 +76,7 @@ def test_a_cut_elsewhere_is_possible_and_told(console: Console, chromium: "Brows
     """Cut exactly, a clip is re-encoded: before and after, page and agency alike, it is marked as derived."""
     leaf = household.offered(PORCH)
     with owner_at(console, chromium) as owner:
-        owner.open()
-        owner.review(leaf, PORCH)
-        owner.choose(0)
-        owner.edit(0)
+        owner.trim(leaf, PORCH, 0)
         owner.page.get_by_role("switch", name="Cut exactly").click()
         start = owner.page.get_by_role("slider", name="Start of what they get")
         for _ in range(3):
@@ -101,10 +95,7 @@ def test_a_box_hides_what_is_under_it(console: Console, chromium: "Browser", hou
     """A box drawn on the picture is flat in every picture that the agency opens; beside it the film is as it was."""
     leaf = household.offered(PORCH)
     with owner_at(console, chromium) as owner:
-        owner.open()
-        owner.review(leaf, PORCH)
-        owner.choose(0)
-        owner.edit(0)
+        owner.trim(leaf, PORCH, 0)
         owner.press("Add a box")
         told = owner.page.get_by_role("button", name="Box 1:").or_(owner.page.get_by_label("Box 1:")).first
         box = _percents(str(told.get_attribute("aria-label")))
@@ -123,10 +114,7 @@ def test_the_switch_hides_faces(console: Console, chromium: "Browser", household
     """The face is found and told of, and where it was told to be the agency's film is flat in every picture."""
     leaf = household.offered(DRIVE)
     with owner_at(console, chromium) as owner:
-        owner.open()
-        owner.review(leaf, DRIVE)
-        owner.choose(1)
-        owner.edit(1)
+        owner.trim(leaf, DRIVE, 1)
         owner.page.get_by_role("switch", name="Hide faces").click()
         owner.see()
         owner.page.get_by_text("hidden in").wait_for()
