@@ -68,6 +68,7 @@ class Bundle:
     sha256: str
     clips: tuple[SharedClip, ...]
     files: tuple[FileDigest, ...]
+    rings: tuple[int, ...]  # when somebody rang, as far as it is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def build_bundle(
         for number, clip in enumerate(clips, 1)
     )
     files = {item.file: clip.mp4 for item, clip in zip(shared, clips, strict=True)}
+    told = tuple(at for at in sorted(set(rings)) if any(clip.start_us <= at < clip.end_us for clip in clips))
     files["request.dsse.json"] = verified.entry.envelope
     files["request.tlog-proof"] = verified.entry.proof
     files["segments.json"] = _segments(shared, clips)
@@ -121,12 +123,12 @@ def build_bundle(
         clips=shared,
         files=digests(files),
         made_at=now_us,
-        rings=tuple(at for at in sorted(set(rings)) if any(clip.start_us <= at < clip.end_us for clip in clips)),
+        rings=told,
     )
     files["release.dsse.json"] = _signed(release, sign_release(release))
     packed = pack(files)
     sealed = seal(packed, [verified.request.recipient])
-    return Bundle(packed, sealed, hashlib.sha256(sealed).hexdigest(), shared, digests(files))
+    return Bundle(packed, sealed, hashlib.sha256(sealed).hexdigest(), shared, digests(files), told)
 
 
 def _signed(release: Release, envelope: bytes) -> bytes:

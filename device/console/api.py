@@ -6,7 +6,7 @@ What each call does stands in the `api_…` modules; this one knows none of them
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -48,7 +48,6 @@ _STATUS: Mapping[type[Exception], int] = {
     WireError: 400,
 }
 _USERS = tuple(_STATUS)
-T = TypeVar("T")
 
 
 class Fields(BaseModel):
@@ -103,11 +102,6 @@ def route(endpoint: Endpoint, cell: Cell, known: Callable[[str], bool]) -> Route
             return JSONResponse({"error": str(error)}, status)
 
     return Route(f"/api{endpoint.path}", serve, methods=[endpoint.method])
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Do what blocks off the event loop."""
-    return await asyncio.to_thread(work)
 
 
 async def _answer(endpoint: Endpoint, cell: Cell, known: Callable[[str], bool], request: Request) -> Response:

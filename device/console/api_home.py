@@ -9,7 +9,7 @@ from pydantic import Field
 
 from device.control import ControlError
 
-from .api import Call, Endpoint, Fields, Nothing, in_thread
+from .api import Call, Endpoint, Fields, Nothing
 from .cell import Cell
 from .errors import ApiError
 from .household import Device, in_known_form
@@ -65,7 +65,7 @@ def home_endpoints() -> list[Endpoint]:
 async def _home(call: Call) -> dict[str, Any]:
     cell = call.cell
     devices = cell.household.devices
-    return {"devices": await asyncio.gather(*(in_thread(partial(_card, cell, one)) for one in devices))}
+    return {"devices": await asyncio.gather(*(asyncio.to_thread(partial(_card, cell, one)) for one in devices))}
 
 
 def _card(cell: Cell, device: Device) -> dict[str, Any]:
@@ -96,7 +96,7 @@ async def _day(call: Call) -> dict[str, Any]:
     if not 0 < fields.until_us - fields.from_us <= MOST_DAYS * DAY_US:
         raise ApiError(400, f"until_us must come after from_us, by {MOST_DAYS} days at the most")
     device = cell.mine(fields.device)
-    found = await in_thread(lambda: device.call("day", from_us=fields.from_us, until_us=fields.until_us))
+    found = await asyncio.to_thread(lambda: device.call("day", from_us=fields.from_us, until_us=fields.until_us))
     clips = [{**one, "thumbnails": _thumbnails(cell, device, one)} for one in found["clips"]]
     return {"events": found["events"], "clips": clips, "more": found["more"]}
 
@@ -125,7 +125,7 @@ async def _play(call: Call) -> dict[str, Any]:
     device, films = cell.mine(fields.device), cell.unlocked.films
     from_us = 0 if fields.from_us is None else fields.from_us
     until_us = (1 << 53) - 1 if fields.until_us is None else fields.until_us
-    film = await in_thread(lambda: films.film(device, fields.clip, from_us, until_us))
+    film = await asyncio.to_thread(lambda: films.film(device, fields.clip, from_us, until_us))
     show = {"what": "clip", "device": device.name, "clip": fields.clip}
     show |= {"from_us": film.start_us, "until_us": film.end_us}
     return {
@@ -140,13 +140,13 @@ async def _play(call: Call) -> dict[str, Any]:
 
 async def _privacy(call: Call) -> dict[str, Any]:
     device = call.cell.mine(call.fields.device)
-    await in_thread(lambda: device.call("privacy", on=call.fields.on))
+    await asyncio.to_thread(lambda: device.call("privacy", on=call.fields.on))
     call.cell.hub.tell("devices")
     return {}
 
 
 async def _test(call: Call) -> dict[str, Any]:
     device = call.cell.mine(call.fields.device)
-    await in_thread(lambda: device.call("test_event", kind=call.fields.kind))
+    await asyncio.to_thread(lambda: device.call("test_event", kind=call.fields.kind))
     call.cell.hub.tell("devices")
     return {}

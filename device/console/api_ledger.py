@@ -1,5 +1,6 @@
 """Calls about what was decided: the ledger with its verification, exports, and the request to delete."""
 
+import asyncio
 import contextlib
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from device.control import ControlError
 from device.vault.errors import LedgerError
 from device.vault.ledger import LedgerEntry, verify_lines
 
-from .api import Call, Endpoint, Fields, Nothing, in_thread
+from .api import Call, Endpoint, Fields, Nothing
 from .api_home import Name
 from .api_requests import Where, asked_devices
 from .cell import Cell
@@ -36,7 +37,7 @@ def ledger_endpoints() -> list[Endpoint]:
 async def _ledger(call: Call) -> dict[str, Any]:
     cell = call.cell
     devices = [one for one in cell.household.devices if one.owner == cell.unlocked.public]
-    return {"devices": [await in_thread(partial(_of, cell, one)) for one in devices]}
+    return {"devices": [await asyncio.to_thread(partial(_of, cell, one)) for one in devices]}
 
 
 def _of(cell: Cell, device: Device) -> dict[str, Any]:
@@ -121,6 +122,6 @@ async def _receipt(call: Call) -> dict[str, Any]:
 async def _deletion(call: Call) -> dict[str, Any]:
     device = call.cell.mine(call.fields.device)
     with call.cell.deciding():
-        await in_thread(lambda: device.call("ask_deletion", leaf=call.fields.leaf))
+        await asyncio.to_thread(lambda: device.call("ask_deletion", leaf=call.fields.leaf))
     call.cell.hub.tell("requests")
     return {}

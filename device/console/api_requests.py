@@ -1,5 +1,6 @@
 """Calls about requests: which there are, one of them, a no, and what is not to be told any more."""
 
+import asyncio
 import json
 from typing import Annotated, Any, Literal
 
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from device.control import AwayError, ControlError
 
-from .api import Call, Endpoint, Fields, Nothing, in_thread
+from .api import Call, Endpoint, Fields, Nothing
 from .api_home import Name, thumbnails_of
 from .cell import Cell
 from .errors import ApiError
@@ -64,7 +65,7 @@ async def _requests(call: Call) -> dict[str, Any]:
                 away.append(device.name)
         return {"away": away, "requests": grouped(listed, now_us=cell.now_us()), "mutes": list(mutes.values())}
 
-    return await in_thread(read)
+    return await asyncio.to_thread(read)
 
 
 async def _request(call: Call) -> dict[str, Any]:
@@ -88,13 +89,13 @@ async def _request(call: Call) -> dict[str, Any]:
                 clip["thumbnails"] = thumbnails_of(cell, device, clip["clip"], clip["start_us"], clip["end_us"])
         return found[0]
 
-    return await in_thread(read)
+    return await asyncio.to_thread(read)
 
 
 async def _decline(call: Call) -> dict[str, Any]:
     device = call.cell.mine(call.fields.device)
     with call.cell.deciding():
-        await in_thread(lambda: device.call("decline", leaf=call.fields.leaf))
+        await asyncio.to_thread(lambda: device.call("decline", leaf=call.fields.leaf))
     call.cell.unlocked.drafts.forget(device, call.fields.leaf)
     call.cell.hub.tell("requests")
     return {}
@@ -114,7 +115,7 @@ async def _mute(call: Call) -> dict[str, Any]:
         if refused:
             raise ApiError(502, "; ".join(refused))
 
-    await in_thread(mute)
+    await asyncio.to_thread(mute)
     cell.hub.tell("requests")
     return {}
 

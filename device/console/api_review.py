@@ -17,7 +17,7 @@ from device.vault.errors import VaultError
 from device.vault.keys import OwnerKey
 from device.video.errors import VideoError
 
-from .api import Call, Endpoint, Fields, Nothing, in_thread
+from .api import Call, Endpoint, Fields, Nothing
 from .api_home import Name, Time
 from .api_requests import Where
 from .api_session import Proof, approval_binding, opens_by
@@ -94,14 +94,14 @@ def review_endpoints() -> list[Endpoint]:
 async def _open(call: Call) -> dict[str, Any]:
     cell, fields = call.cell, call.fields
     device = cell.mine(fields.device)
-    draft = await in_thread(lambda: cell.unlocked.drafts.open(device, fields.leaf))
+    draft = await asyncio.to_thread(lambda: cell.unlocked.drafts.open(device, fields.leaf))
     cell.unlocked.drafts.add(draft)
-    return await in_thread(lambda: shown(cell, draft))
+    return await asyncio.to_thread(lambda: shown(cell, draft))
 
 
 async def _look(call: Call) -> dict[str, Any]:
     draft = call.cell.unlocked.drafts.find(call.path["draft"])
-    return await in_thread(lambda: shown(call.cell, draft))
+    return await asyncio.to_thread(lambda: shown(call.cell, draft))
 
 
 async def _drop(call: Call) -> dict[str, Any]:
@@ -125,12 +125,14 @@ class _Builds:
         task = asyncio.create_task(self._run(cell, draft, turn, chosen, rings=choice.rings))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await in_thread(lambda: shown(cell, draft))
+        return await asyncio.to_thread(lambda: shown(cell, draft))
 
     async def _run(self, cell: Cell, draft: Draft, turn: int, chosen: list[ChosenClip], *, rings: bool) -> None:
         async with self._turn:
             drafts, now_us = cell.unlocked.drafts, cell.now_us()
-            work = asyncio.create_task(in_thread(lambda: drafts.build(draft, turn, chosen, rings=rings, now_us=now_us)))
+            work = asyncio.create_task(
+                asyncio.to_thread(lambda: drafts.build(draft, turn, chosen, rings=rings, now_us=now_us))
+            )
             while not work.done():
                 _tell(cell, draft)
                 await asyncio.wait([work], timeout=TOLD_EVERY_S)
@@ -153,7 +155,7 @@ def _tell(cell: Cell, draft: Draft) -> None:
 def chosen_clips(draft: Draft, choice: ChoiceFields) -> list[ChosenClip]:
     """Return the clips of a choice, if it is one that can be made; raises ApiError."""
     limits = Limits()
-    known = {clip: (start_us, end_us) for clip, start_us, end_us in draft.clips}
+    known = {clip for clip, _, _ in draft.clips}
     if len(choice.clips) > limits.clips_per_share:
         raise ApiError(400, f"a share holds at most {limits.clips_per_share} clips; you chose {len(choice.clips)}")
     found = []
@@ -191,7 +193,7 @@ async def _approve(call: Call) -> dict[str, Any]:
 
     async def approve() -> None:
         with cell.deciding():
-            await in_thread(lambda: _have_approved(cell, draft, fields.sha256, owner))
+            await asyncio.to_thread(lambda: _have_approved(cell, draft, fields.sha256, owner))
 
     # Whoever closes the page now has still said yes: it is kept, whatever becomes of the answer.
     await asyncio.shield(asyncio.create_task(approve()))

@@ -1,12 +1,13 @@
 """Calls around the session: the link, unlocking, locking, passkeys, and the stream that a page keeps open."""
 
+import asyncio
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
-from .api import Call, Endpoint, Fields, Nothing, in_thread
+from .api import Call, Endpoint, Fields, Nothing
 from .cell import Cell, Opens
 from .errors import ApiError
 from .supervisor import SessionMemory
@@ -103,8 +104,8 @@ async def _state(call: Call) -> dict[str, Any]:
         "locked": cell.is_locked,
         "lock_in_s": cell.lock_in_s(),
         "wait_s": cell.wait_s(),
-        "passkeys": await in_thread(lambda: _passkeys(cell)),
-        "passkeys_problem": await in_thread(cell.passkeys.problem),
+        "passkeys": await asyncio.to_thread(lambda: _passkeys(cell)),
+        "passkeys_problem": await asyncio.to_thread(cell.passkeys.problem),
         "devices": [{"device": one.name, "kind": one.settings.device.kind} for one in cell.household.devices],
         "version": VERSION,
     }
@@ -140,7 +141,7 @@ async def _ceremony(call: Call) -> dict[str, Any]:
         if made is None:
             raise ApiError(409, "there is nothing ready to approve; look at what they would get first")
         binding = approval_binding(fields.draft or "", made.bundle.sha256)
-    options, ceremony = await in_thread(lambda: cell.passkeys.options(fields.purpose, binding=binding))
+    options, ceremony = await asyncio.to_thread(lambda: cell.passkeys.options(fields.purpose, binding=binding))
     return {"options": options, "ceremony": ceremony}
 
 
@@ -152,15 +153,15 @@ def approval_binding(draft: str, sha256: str) -> bytes:
 async def _add_passkey(call: Call) -> dict[str, Any]:
     cell, fields = call.cell, call.fields
     owner = await cell.open_owner(cell.by_passphrase(fields.passphrase))
-    await in_thread(
+    await asyncio.to_thread(
         lambda: cell.passkeys.add(fields.ceremony, fields.credential, fields.prf, name=fields.name, owner=owner)
     )
-    return {"passkeys": await in_thread(lambda: _passkeys(cell))}
+    return {"passkeys": await asyncio.to_thread(lambda: _passkeys(cell))}
 
 
 async def _remove_passkey(call: Call) -> dict[str, Any]:
-    await in_thread(lambda: call.cell.passkeys.remove(call.fields.id))
-    return {"passkeys": await in_thread(lambda: _passkeys(call.cell))}
+    await asyncio.to_thread(lambda: call.cell.passkeys.remove(call.fields.id))
+    return {"passkeys": await asyncio.to_thread(lambda: _passkeys(call.cell))}
 
 
 def _passkeys(cell: Cell) -> list[dict[str, Any]]:

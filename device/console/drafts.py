@@ -46,7 +46,6 @@ class Made:
     bundle: Bundle
     facts: DeviceFacts
     materials: tuple[ClipMaterial, ...]  # without their films: the bundle has them
-    rings: tuple[int, ...]
 
     def read(self, name: str) -> memoryview:
         """Return a file as it lies in the very tar that was sealed; raises ApiError."""
@@ -196,25 +195,18 @@ class Drafts:
             except ConsentError as error:
                 raise ConsentError(f"clip {number + 1} of {len(chosen)}: {error}") from error
         draft.advance(turn, 0.95, "sealing")
-        told_rings = tuple(self._rings(draft, materials)) if rings else ()
         bundle = review.prepare(
             draft.verified,
             facts,
             materials,
-            rings=told_rings,
+            rings=draft.summary["rings"] if rings else (),
             sign_release=lambda release: sign_release(device, release),
             now_us=now_us,
         )
-        draft.finish(turn, Made(bundle, facts, tuple(replace(one, mp4=b"") for one in materials), told_rings))
+        draft.finish(turn, Made(bundle, facts, tuple(replace(one, mp4=b"") for one in materials)))
 
     def _material(self, opened: Opened, choice: Choice, progress: Callable[[float], None]) -> ClipMaterial:
         return review.material(opened.parts, choice, identity=self._films.identity, progress=progress)
-
-    @staticmethod
-    def _rings(draft: Draft, materials: Sequence[ClipMaterial]) -> Sequence[int]:
-        return [
-            at_us for at_us in draft.summary["rings"] if any(one.start_us <= at_us < one.end_us for one in materials)
-        ]
 
 
 def seams(opened: Opened) -> list[int]:

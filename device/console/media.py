@@ -1,5 +1,6 @@
 """Pictures and files for the page, each behind a signed address. Served from memory, by the byte range if asked."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -14,7 +15,6 @@ from device.control import ControlError
 from device.vault.errors import VaultError
 from device.video.errors import VideoError
 
-from .api import in_thread
 from .cell import Cell, Unlocked
 from .errors import ApiError
 from .household import NoDeviceError
@@ -34,7 +34,7 @@ def route(cell: Cell) -> Route:
     async def serve(request: Request) -> Response:
         try:
             show = cell.unlocked.addresses.read(request.url.path, cell.now_us())
-            data, kind, name = await in_thread(lambda: _shown(cell, cell.unlocked, show))
+            data, kind, name = await asyncio.to_thread(lambda: _shown(cell, cell.unlocked, show))
         except AddressError as error:
             return JSONResponse({"error": str(error)}, 403)
         except ApiError as error:
@@ -71,7 +71,7 @@ def _strip(cell: Cell, unlocked: Unlocked, show: Mapping[str, Any]) -> Shown:
 
 def _draft(_: Cell, unlocked: Unlocked, show: Mapping[str, Any]) -> Shown:
     made = unlocked.drafts.find(show["draft"]).ready(show["sha256"])
-    return made.read(show["file"]), "video/mp4" if show["file"].endswith(".mp4") else "text/plain", None
+    return made.read(show["file"]), "video/mp4", None
 
 
 def _ledger(cell: Cell, _: Unlocked, show: Mapping[str, Any]) -> Shown:

@@ -1,5 +1,6 @@
 """A draft as the page gets it: what can be chosen, what was chosen, and what they would get."""
 
+from dataclasses import asdict
 from typing import Any
 
 from broker.wire.rules import Limits
@@ -48,12 +49,8 @@ def _clip(cell: Cell, draft: Draft, clip: str) -> dict[str, Any]:
     try:
         opened = unlocked.films.clip(draft.device, clip)
         strip = unlocked.films.strip(draft.device, clip)
-    except (
-        ConsentError,
-        ControlError,
-        VaultError,
-        VideoError,
-    ) as error:  # it had to make room, say; the others are there still
+    except (ConsentError, ControlError, VaultError, VideoError) as error:
+        # It had to make room, say; the others are there still.
         return {"clip": clip, "gone": str(error)}
     start_us, end_us = draft.window_us
     config = opened.segments[0].config
@@ -95,9 +92,9 @@ def _bundle(cell: Cell, draft: Draft, made: Made) -> dict[str, Any]:
             for file in bundle.files
         ],
         "clips": [_made_clip(cell, draft, made, number) for number in range(len(bundle.clips))],
-        "rings": list(made.rings),
-        "reveals": words.reveals(bundle, facts, made.rings),
-        "withholds": words.withholds(draft.verified, facts, rings=bool(made.rings)),
+        "rings": list(bundle.rings),
+        "reveals": words.reveals(bundle, facts, bundle.rings),
+        "withholds": words.withholds(draft.verified, facts, rings=bool(bundle.rings)),
         "terms": {
             "purpose": request.purpose,
             "retention_days": request.retention_days,
@@ -130,7 +127,5 @@ def _faces(material: ClipMaterial) -> dict[str, Any]:
     report = material.faces
     if report is None:
         return {"faces": None, "face_boxes": None}
-    boxes = [
-        {"at_us": box.at_us, "x": box.x, "y": box.y, "width": box.width, "height": box.height} for box in report.boxes
-    ]
-    return {"faces": {"tracks": report.tracks, "pictures": report.pictures}, "face_boxes": boxes}
+    faces = {"tracks": report.tracks, "pictures": report.pictures}
+    return {"faces": faces, "face_boxes": [asdict(box) for box in report.boxes]}

@@ -15,7 +15,6 @@ import structlog
 
 from device.control import ControlError
 
-from .api import in_thread
 from .api_requests import asked_devices
 from .cell import Cell
 from .errors import ApiError
@@ -62,7 +61,7 @@ class Watch:
                 continue
             try:
                 with in_known_form(device):
-                    status = await in_thread(partial(device.call, "status"))
+                    status = await asyncio.to_thread(partial(device.call, "status"))
                     self._compare(device, status)
                     if device in asked:
                         await self._look_at_requests(device, status)
@@ -81,10 +80,10 @@ class Watch:
         if self._requests.get(device.name) == now:
             return
         # Before they are read: what is offered in between would be noticed, and told to nobody.
-        new = (await in_thread(partial(device.call, "notices")))["new"]
+        new = (await asyncio.to_thread(partial(device.call, "notices")))["new"]
         owed = self._owed.setdefault(device.name, set())
         owed.update(new)
-        summaries = json.loads(await in_thread(lambda: device.exchange("requests")[1]))
+        summaries = json.loads(await asyncio.to_thread(lambda: device.exchange("requests")[1]))
         for one in summaries:
             if one["state"] in _SENDING:
                 self._sending.setdefault((device.name, one["leaf"]), _Sending())
@@ -95,7 +94,7 @@ class Watch:
 
     async def _look_at_sending(self, device: Device) -> None:
         for name, leaf in [key for key in self._sending if key[0] == device.name]:
-            one = await in_thread(partial(device.call, "request", leaf=leaf))
+            one = await asyncio.to_thread(partial(device.call, "request", leaf=leaf))
             self._sending[name, leaf].saw(one.get("sent_bytes"), self._cell.now_us())
             self._cell.hub.tell(
                 "sending",
