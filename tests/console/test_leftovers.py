@@ -102,7 +102,7 @@ def test_the_browser_s_folder_holds_none_of_it(
         owner.open()
         owner.press(f"Show the day of {PORCH}")
         owner.page.get_by_role("button", name="Play: Ring").first.click()
-        owner.page.wait_for_function("document.querySelector('video')?.currentTime > 0.5")
+        owner.until(f"document.querySelector('video').currentTime > {owner.film()['at'] + 0.2}")
         assert in_files([profile, scratch], wanted) == []
     assert any(profile.iterdir())
     assert in_files([profile], wanted) == []
