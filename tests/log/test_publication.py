@@ -125,6 +125,13 @@ async def test_what_is_not_cosigned_stays_inside(tmp_path: Path, pair: list[Play
     """202 without a proof, 503 for the proof, the checkpoint of before, no announcement; all of it comes later."""
     async with operating(tmp_path, panel_of(pair), answer_after_s=0.2) as party:
         await party.post(admission())
+        # On a busy machine it is answered before it is published.
+        await party.until(
+            lambda: (
+                (note := party.broker.retained.get(topics.CHECKPOINT)) is not None
+                and party.policy.check(note).size == 1
+            )
+        )
         before = (await party.get("checkpoint")).content
         fail(pair[0])
         answer = await party.post(asked())
